@@ -1,0 +1,5 @@
+"""`python -m ivdoctor`."""
+
+from .cli import main
+
+main(prog_name="ivdoctor")

@@ -1,0 +1,180 @@
+"""The pipeline: look, judge place by place, report. The command line and the Python API both call it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from . import __version__, codec
+from .collect import known
+from .collect import collect as look
+from .engine import Unknown, Verdict, judge
+from .facts import Asked, Place, Torch
+from .finding import Finding
+from .gate import Answer, FailOn, answer, exit_code
+from .outcome import BROKEN, Outcome, subject_of
+from .places import places
+from .plugins import Plugins, plugins
+from .redact import Identity, Redactor
+from .report import Broken, Passed, PlaceVerdict, Report, Rules, Skipped, Subject, Tool
+from .rule import Rule
+from .snapshot import Snapshot
+from .tables import newest
+from .text import say
+from .views import grids, summary
+
+
+def collect(*, told: Callable[[str], None] = lambda place: None) -> Snapshot:
+    """Look at this machine; nothing personal or secret stays in what comes back."""
+    from datetime import date
+
+    registered = plugins()
+    redactor = Redactor(Identity.here())
+    outcomes = [*look(registered.probes, told=told), *registered.broken]
+    return Snapshot(collected=date.today().isoformat(), outcomes=tuple(map(redactor.outcome, outcomes)))
+
+
+def check(
+    asked: Asked | None = None,
+    *,
+    snapshot: Snapshot | None = None,
+    fail_on: FailOn = FailOn.ERROR,
+    told: Callable[[str], None] = lambda place: None,
+) -> Report:
+    """
+    Whether this machine, or the one in the snapshot, is ready.
+
+    Args:
+        asked: the precision in question; without one, none in particular.
+        told: called with each place's name before it is looked at.
+    """
+    snapshot = snapshot or collect(told=told)
+    return judged(snapshot.outcomes, asked or Asked(), registered=plugins(), fail_on=fail_on)
+
+
+def judged(outcomes: Iterable[Outcome], asked: Asked, *, registered: Plugins, fail_on: FailOn = FailOn.ERROR) -> Report:
+    """Outcomes in, report out: pure but for the tables."""
+    outcomes = tuple(outcomes)
+    shared: dict[type, Any] = {Asked: asked, **_unknown(outcomes, registered), **known(outcomes)}
+    found = places(shared)
+    local = {Place} | {type(one.fact) for one in outcomes if one.place and one.fact is not None}
+    local |= {kind for kind in registered.facts().values() if any(one.place and one.subject == subject_of(kind) for one in outcomes)}
+    everywhere = [rule for rule in registered.rules if not _is_local(rule, local)]
+    verdicts = [*judge(everywhere, shared)]
+    for place in found:
+        here = shared | _unknown(outcomes, registered, place.name) | dict(known(outcomes, place.name)) | {Place: place}
+        verdicts += judge([rule for rule in registered.rules if _is_local(rule, local)], here, place=place.name)
+    return _report(outcomes, verdicts, found, shared, fail_on=fail_on)
+
+
+def _is_local(rule: Rule, local: set[type]) -> bool:
+    return any(need in local for _, need in rule.needs)
+
+
+def _unknown(outcomes: Iterable[Outcome], registered: Plugins, place: str = "") -> dict[type, Unknown]:
+    """A reason for every fact that was looked for and not found."""
+    kinds = registered.facts()
+    return {
+        kinds[one.subject]: Unknown(reason=one.reason or one.status)
+        for one in outcomes
+        if one.fact is None and one.place == place and one.subject in kinds
+    }
+
+
+def _report(
+    outcomes: tuple[Outcome, ...],
+    verdicts: list[Verdict],
+    found: tuple[Place, ...],
+    shared: Mapping[type, Any],
+    *,
+    fail_on: FailOn,
+) -> Report:
+    redactor = Redactor()
+    findings = sorted(
+        (finding for verdict in verdicts for finding in verdict.findings),
+        key=lambda one: (one.severity.rank, one.code, one.place, one.message),
+    )
+    errors = tuple(
+        Broken(code=one.rule.code, error=redactor.text(one.error), place=one.place, builtin=one.rule.builtin) for one in verdicts if one.error
+    )
+    gaps = _gaps(outcomes, shared) + [say("{code} broke: {error}", code=one.code, error=one.error) for one in errors]
+    verdict = answer(findings, fail_on=fail_on, gaps=bool(gaps))
+    broken = any(one.builtin for one in errors) or any(one.subject == "plugin" and one.builtin for one in outcomes)
+    return Report(
+        tool=Tool(version=__version__, tables=newest()),
+        command="check",
+        verdict=verdict,
+        exit_code=exit_code(verdict, broken=broken),
+        reason=_reason(verdict, findings, gaps, fail_on),
+        fail_on=fail_on.value,
+        places=tuple(_place_verdict(place, findings, outcomes, gaps, fail_on) for place in found),
+        summary=tuple(summary(outcomes, shared)),
+        subjects=_subjects(outcomes),
+        findings=tuple(findings),
+        grids=tuple(grids(outcomes, found)),
+        rules=Rules(
+            passed=sum(1 for one in verdicts if not (one.findings or one.skipped or one.error)),
+            failed=sum(1 for one in verdicts if one.findings),
+            skipped=tuple(Skipped(code=one.rule.code, reason=one.skipped, place=one.place) for one in verdicts if one.skipped),
+            errors=errors,
+            silent=tuple(
+                Passed(code=one.rule.code, title=one.rule.title, place=one.place)
+                for one in verdicts
+                if not (one.findings or one.skipped or one.error)
+            ),
+        ),
+    )
+
+
+def _gaps(outcomes: Iterable[Outcome], shared: Mapping[type, Any]) -> list[str]:
+    """What keeps a yes from being certain: looking that went wrong, and torch, without which nothing runs."""
+    gaps = [
+        say("{subject} {status}: {reason}", subject=f"{one.subject} ({one.place})" if one.place else one.subject, status=one.status, reason=one.reason)
+        for one in outcomes
+        if one.status in BROKEN
+    ]
+    torch = shared.get(Torch)
+    if not isinstance(torch, Torch) and not any(gap.startswith("torch ") for gap in gaps):
+        reason = torch.reason if isinstance(torch, Unknown) else say("it was not looked at")
+        gaps.insert(0, say("torch absent: {reason}", reason=reason))
+    return gaps
+
+
+def _reason(verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: FailOn) -> str:
+    """One sentence for the last line."""
+    if verdict is Answer.NOT_READY:
+        caught = [one for one in findings if fail_on.catches(one)]
+        first = caught[0]
+        more = say(" (and {count} more)", count=len(caught) - 1) if len(caught) > 1 else ""
+        return f"{first.code} {first.message}{more}"
+    if gaps:
+        more = say(" (and {count} more)", count=len(gaps) - 1) if len(gaps) > 1 else ""
+        return gaps[0] + more
+    counts = [f"{count} {name}" for name in ("error", "warning", "note") if (count := sum(one.severity.value == name for one in findings))]
+    return say("nothing at or above {level}; {counts}", level=fail_on.value, counts=", ".join(counts) or say("no findings"))
+
+
+def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcome, ...], gaps: list[str], fail_on: FailOn) -> PlaceVerdict:
+    mine = [one for one in findings if one.place in ("", place.name)]
+    unsure = bool(gaps) and (
+        any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes) or not any(one.status == "ok" and one.place == place.name for one in outcomes)
+    )
+    return PlaceVerdict(
+        name=place.name,
+        kind=place.kind,
+        title=place.title,
+        count=place.count,
+        verdict=answer(mine, fail_on=fail_on, gaps=unsure),
+    )
+
+
+def _subjects(outcomes: Iterable[Outcome]) -> dict[str, Subject | list[Subject]]:
+    subjects: dict[str, Subject | list[Subject]] = {}
+    for one in sorted(outcomes, key=lambda one: one.subject):
+        fact = codec.plain(one.fact) if one.fact is not None else {}
+        subject = Subject(status=one.status, reason=one.reason, place=one.place, fact=fact)
+        if one.place or one.subject == "plugin":
+            several = subjects.setdefault(one.subject, [])
+            assert isinstance(several, list)
+            several.append(subject)
+        else:
+            subjects[one.subject] = subject
+    return subjects

@@ -1,0 +1,200 @@
+"""The command line: argv in, a report on stdout, talk on stderr, an exit code. Nothing else knows of these."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .report import Report
+
+BUILTIN_FORMATS = "terminal, markdown, html, json, junit, github"
+
+
+class Doctor(click.Group):
+    """Every way out of every command ends in an exit code of the documented table."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ANN401  # click's own signature
+        """Run; never show a traceback for what the user did, and never call ivdoctor's own failure a finding."""
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except click.ClickException as error:
+            error.show()
+            code = 2
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted", err=True)
+            code = 130
+        except BrokenPipeError:
+            code = _quiet_pipe()
+        except Exception as error:  # noqa: BLE001  # exit code 4 is for exactly this
+            code = _own_failure(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=Doctor, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ivdoctor")
+def main() -> None:
+    """
+    Tell whether a model will run here at this precision, and what to change if not.
+
+    Exit codes: 0 ready, 1 not ready, 2 wrong usage, 3 undetermined, 4 ivdoctor itself failed.
+    """
+
+
+PRECISIONS = ["fp32", "fp16", "bf16"]
+
+
+@main.command()
+@click.option("--dtype", type=click.Choice(["auto", *PRECISIONS]), default="auto", show_default=True, help="The model's precision.")
+@click.option("--input-dtype", type=click.Choice(PRECISIONS), help="The precision of its float inputs.")
+@click.option("--format", "formats", multiple=True, metavar="NAME", help=f"{BUILTIN_FORMATS}, or a plugin's; repeatable.  [default: terminal, or by the suffix of -o]")
+@click.option("-o", "--output", type=click.Path(), metavar="FILE|DIR/", help="Where to; a directory for several formats.  [default: stdout]")
+@click.option("--fail-on", type=click.Choice(["error", "warning", "never"]), default="error", show_default=True, help="From which severity the answer is no.")
+@click.option("--snapshot", type=click.Path(), metavar="FILE", help="Judge a machine that `ivdoctor collect` has recorded.")
+@click.option("--repro", type=click.Path(), metavar="FILE", help="Also write a script of a few lines, without ivdoctor in it, that fails the same way.")
+def check(
+    dtype: str,
+    input_dtype: str | None,
+    formats: tuple[str, ...],
+    output: str | None,
+    fail_on: str,
+    snapshot: str | None,
+    repro: str | None,
+) -> int:
+    """Look at this machine, reproduce the InternVideo2.5 failure in miniature, try its remedies, and report."""
+    from .checkup import check as run
+    from .codec import build
+    from .facts import Asked
+    from .gate import FailOn
+    from .output import CannotWrite, Outlet
+
+    asked = build({"dtype": dtype} | ({"input_dtype": input_dtype} if input_dtype else {}), Asked)
+    try:
+        outlet = Outlet.of(formats, output)
+        if repro:
+            outlet.also(repro)
+        recorded = _snapshot(snapshot) if snapshot else None
+        report = run(asked, snapshot=recorded, fail_on=FailOn(fail_on), told=_progress)
+        if repro:
+            from .repro import script
+
+            outlet.write(repro, script(report, asked))
+        _say(outlet.render(report))
+        _job_summary(outlet, report)
+    except CannotWrite as error:
+        raise click.UsageError(str(error)) from error
+    return report.exit_code
+
+
+@main.command()
+@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Where to.  [default: stdout]")
+def collect(output: str | None) -> int:
+    """Look at this machine and judge nothing: a snapshot, to judge elsewhere or to attach to a bug."""
+    from .checkup import collect as run
+    from .output import CannotWrite, path_of, writable, write
+
+    try:
+        if output:
+            writable(path_of(output))
+        text = run(told=_progress).dump()
+        if output:
+            write(path_of(output), text)
+        else:
+            _say(text)
+    except CannotWrite as error:
+        raise click.UsageError(str(error)) from error
+    return 0
+
+
+@main.command()
+@click.argument("code")
+def rule(code: str) -> int:
+    """Show a rule's page in the manual."""
+    from .manual import page, suggest
+    from .plugins import plugins
+
+    rules = plugins().rules
+    found = next((one for one in rules if code.upper() == one.code or code.lower() == one.name), None)
+    if found is None:
+        raise click.UsageError(f"there is no rule {code}; the nearest: {', '.join(suggest(code, rules))}")
+    _say(page(found))
+    return 0
+
+
+@main.command()
+def rules() -> int:
+    """List every rule."""
+    from .manual import index
+    from .plugins import plugins
+
+    _say(index(plugins().rules))
+    return 0
+
+
+def _snapshot(path: str) -> Any:  # noqa: ANN401  # a Snapshot; its module is not imported for --help
+    """Read it, or one clear line."""
+    from pathlib import Path
+
+    from .codec import Malformed
+    from .plugins import plugins
+    from .snapshot import load
+
+    try:
+        return load(Path(path).read_bytes(), plugins().facts())
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror or error}") from error
+    except Malformed as error:
+        raise click.UsageError(f"{path}: {error}") from error
+
+
+def _progress(place: str) -> None:
+    """A line on stderr for a person who waits; nothing in CI."""
+    if sys.stderr.isatty():
+        click.echo(f"looking at {place} ...", err=True)
+
+
+def _say(text: str) -> None:
+    """To stdout, whole or not at all, without colour where there is no terminal or NO_COLOR is set."""
+    import os
+
+    if not text:
+        return
+    click.echo(text, nl=False, color=False if os.environ.get("NO_COLOR") else None)
+    sys.stdout.flush()
+
+
+def _job_summary(outlet: Any, report: Report) -> None:  # noqa: ANN401  # an Outlet
+    """GitHub shows the file named in GITHUB_STEP_SUMMARY on the run's page."""
+    import os
+
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if path and "github" in outlet.names:
+        with open(path, "a", encoding="utf-8") as summary:
+            summary.write(outlet.text("markdown", report))
+
+
+def _quiet_pipe() -> int:
+    """The reader went away (`| head`): nothing to say to it, and nothing more for the interpreter to flush."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
+
+
+def _own_failure(error: Exception) -> int:
+    """One line, and the traceback for whoever reports it; paths and names scrubbed."""
+    import traceback
+
+    from .redact import Identity, Redactor
+
+    clean = Redactor(Identity.here()).text
+    click.echo(clean("".join(traceback.format_exception(error))), err=True)
+    click.echo(f"ivdoctor itself failed: {clean(f'{type(error).__name__}: {error}')}", err=True)
+    return 4

@@ -1,0 +1,115 @@
+"""Running probes: in the order their needs demand, in their rooms, machine first and then place by place."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import codec
+from .facts import Place
+from .outcome import Outcome, subject_of
+from .places import places
+from .probe import Probe
+from .rooms import Answer, Job, Rooms
+
+ORDER = ("plain", "driver", "torch", "trial")
+"""Rooms without torch come first: they are forked before the server imports it."""
+
+
+@dataclass(slots=True)
+class Collection:
+    """What is known so far."""
+
+    rooms: Rooms
+    place: str = ""
+    facts: dict[type, Any] = field(default_factory=dict)
+    missing: dict[type, str] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def run(self, probes: Iterable[Probe]) -> None:
+        """Every probe once, each as soon as what it needs is known."""
+        waiting = list(probes)
+        while waiting:
+            given = {fact for probe in waiting for fact in [probe.fact]}
+            ready = [probe for probe in waiting if not any(need in given for _, need in probe.needs)]
+            if not ready:
+                for probe in waiting:
+                    self._note(probe, Answer(status="failed", reason="probes need each other's facts in a circle"))
+                return
+            room = min((probe.room for probe in ready), key=_order)
+            batch = [probe for probe in ready if probe.room == room]
+            waiting = [probe for probe in waiting if probe not in batch]
+            self._visit(room, batch)
+
+    def _visit(self, room: str, batch: list[Probe]) -> None:
+        able: list[Probe] = []
+        for probe in batch:
+            lacking = [need for _, need in probe.needs if need not in self.facts]
+            if lacking:
+                reasons = [f"{subject_of(need)}: {self.missing.get(need, 'no probe gives it')}" for need in lacking]
+                self._note(probe, Answer(status="absent", reason="; ".join(reasons)))
+            else:
+                able.append(probe)
+        if not able:
+            return
+        jobs = [Job(probe=probe, given={name: self.facts[need] for name, need in probe.needs}) for probe in able]
+        name = f"{room}:{self.place}" if self.place else room
+        for probe, answer in zip(able, self.rooms.visit(name, jobs), strict=True):
+            self._note(probe, answer)
+
+    def _note(self, probe: Probe, answer: Answer) -> None:
+        status, reason, fact = answer.status, answer.reason, None
+        if status == "ok":
+            try:
+                fact = codec.build(answer.fact, probe.fact)
+            except codec.Malformed as error:
+                status, reason = "failed", str(error)
+        if fact is None:
+            self.missing[probe.fact] = reason
+        else:
+            self.facts[probe.fact] = fact
+        self.outcomes.append(
+            Outcome(
+                subject=probe.subject,
+                status=status,
+                place=self.place,
+                reason=reason,
+                fact=fact,
+                seconds=round(answer.seconds, 4),
+                builtin=probe.reference.startswith("ivdoctor."),
+            )
+        )
+
+
+def collect(probes: Iterable[Probe], *, told: Callable[[str], None] = lambda place: None) -> list[Outcome]:
+    """
+    Look at everything.
+
+    Args:
+        told: called with each place's name before it is looked at, so that a person sees it is alive.
+    """
+    every = list(probes)
+    local = [probe for probe in every if by_place(probe)]
+    with Rooms() as rooms:
+        machine = Collection(rooms=rooms)
+        machine.run(probe for probe in every if probe not in local)
+        outcomes = machine.outcomes
+        for place in places(machine.facts):
+            told(place.name)
+            here = Collection(rooms=rooms, place=place.name, facts={**machine.facts, Place: place}, missing=dict(machine.missing))
+            here.run(local)
+            outcomes += here.outcomes
+    return outcomes
+
+
+def by_place(probe: Probe) -> bool:
+    """Whether a probe looks at one place rather than the machine."""
+    return any(need is Place for _, need in probe.needs)
+
+
+def known(outcomes: Iterable[Outcome], place: str = "") -> Mapping[type, Any]:
+    """Facts by type: the machine's, and those of one place."""
+    return {type(one.fact): one.fact for one in outcomes if one.fact is not None and one.place in ("", place)}
+
+
+def _order(room: str) -> int:
+    return ORDER.index(room.partition(":")[0])

@@ -1,0 +1,85 @@
+"""The dtype-mismatch reproduction: the InternVideo2.5 path in miniature, really run."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .dtype import Half
+from .trial import Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A place in code: where something raises, or what made the odd dtype."""
+
+    module: str = ""
+    """Dotted path in the model."""
+    file: str = ""
+    line: int = 0
+    op: str = ""
+    """The operator: `aten.convolution`."""
+    dtype: str = ""
+    """torch's name of the dtype there, where it is the point."""
+    code: str = ""
+    """The source line itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One forward pass in one combination of dtypes."""
+
+    status: Literal["ran", "raised"]
+    error: str = ""
+    """The exception's type: `RuntimeError`."""
+    message: str = ""
+    output: str = ""
+    """torch's name of the output's dtype, where it ran."""
+    relative_l2: float = 0.0
+    """Distance of the logits from the fp32 model's, where it ran."""
+    location: Site | None = None
+    origin: Site | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A cell of the 3x3: the whole model in one format, the pixels in another."""
+
+    model: Half
+    input: Half
+    attempt: Attempt
+
+    @property
+    def case(self) -> str:
+        """The name trials use for it."""
+        return f"{self.model}/{self.input}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Towers:
+    """A model whose parts were loaded apart; the pixels are in the vision tower's format."""
+
+    vision: Half
+    projector: Half
+    lm: Half
+    attempt: Attempt
+
+    @property
+    def case(self) -> str:
+        """The name trials use for it."""
+        return f"{self.vision}/{self.projector}/{self.lm}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """At one place."""
+
+    cells: tuple[Cell, ...]
+    towers: tuple[Towers, ...]
+    trials: tuple[Trial, ...]
+
+    def cell(self, model: str, input: str) -> Cell | None:
+        """The cell of this pair, or None when it was not run."""
+        return next((one for one in self.cells if (one.model, one.input) == (model, input)), None)
+
+    def tried(self, case: str) -> tuple[Trial, ...]:
+        """The remedies tried on this failure."""
+        return tuple(trial for trial in self.trials if trial.case == case)

@@ -1,0 +1,152 @@
+"""Where a report goes, and writing it: whole or not at all."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .plugins import plugins
+from .report import Report
+
+
+class CannotWrite(OSError):
+    """The path and why, in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlet:
+    """The formats asked for and where each goes."""
+
+    names: tuple[str, ...]
+    target: Path | None
+    """None for stdout."""
+    folder: bool
+    """Whether the target is a directory that takes one file a format."""
+
+    @classmethod
+    def of(cls, names: Sequence[str], output: str | None) -> "Outlet":
+        """
+        What `--format` and `-o` mean together.
+
+        Raises:
+            CannotWrite: a format that is none, several formats for one file, or a path that cannot be written.
+        """
+        known = {one.name: one for one in plugins().formats}
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise CannotWrite(f"there is no format {unknown[0]!r}; there are {', '.join(known)}")
+        if output is None:
+            return cls(names=tuple(names) or ("terminal",), target=None, folder=False)
+        target = path_of(output)
+        folder = output.endswith(("/", os.sep)) or (target.is_dir() and bool(names))
+        if not names:
+            names = [one.name for one in known.values() if one.suffix == target.suffix and not folder][:1]
+            if not names:
+                raise CannotWrite(f"{output}: name the format with --format")
+        if len(names) > 1 and not folder:
+            raise CannotWrite(f"{output}: several formats need a directory, with a slash at its end")
+        outlet = cls(names=tuple(names), target=target, folder=folder)
+        if folder:
+            _make(target)
+        for name in names:
+            writable(outlet.path(name))
+        return outlet
+
+    def path(self, name: str) -> Path:
+        """The file of one format."""
+        assert self.target is not None
+        return self.target / f"report{plugins().format(name).suffix}" if self.folder else self.target
+
+    def render(self, report: Report) -> str:
+        """Write what goes to files; give back what goes to stdout."""
+        if self.target is None:
+            return "".join(self.text(name, report) for name in self.names)
+        for name in self.names:
+            write(self.path(name), self.text(name, report))
+        return ""
+
+    @staticmethod
+    def text(name: str, report: Report) -> str:
+        """The report in one format."""
+        return plugins().format(name).render(report)
+
+    @staticmethod
+    def also(output: str) -> None:
+        """Refuse another output early."""
+        writable(path_of(output))
+
+    @staticmethod
+    def write(output: str, text: str) -> None:
+        """Write another output."""
+        write(path_of(output), text)
+
+
+def path_of(output: str) -> Path:
+    """The path a user typed, `~` included."""
+    return Path(output).expanduser()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"{folder}: {error.strerror or error}") from error
+
+
+def writable(path: Path) -> None:
+    """
+    Refuse early what could only fail after a minute of work.
+
+    Raises:
+        CannotWrite: the path is a directory, or its folder is missing or read-only.
+    """
+    if path.is_dir():
+        raise CannotWrite(f"{path} is a directory")
+    if path.exists() and not path.is_file():
+        return  # a device or a pipe
+    folder = path.parent
+    if not folder.is_dir():
+        raise CannotWrite(f"{folder} is not a directory")
+    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise CannotWrite(f"{path} is not writable")
+
+
+def write(path: Path, text: str) -> None:
+    """
+    Through a temporary file beside the target, moved into place; devices and pipes are written straight.
+
+    Raises:
+        CannotWrite: nothing was left half-written.
+    """
+    writable(path)
+    data = text.encode("utf-8", errors="replace")
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("wb", buffering=0) as device:
+                device.write(data)
+            return
+        _replace(path, data)
+    except OSError as error:
+        raise CannotWrite(f"{path}: {error.strerror or error}") from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    target = path.resolve()  # a link keeps pointing where it did
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if sys.platform != "win32":
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(name, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask)
+        os.replace(name, target)
+    except BaseException:  # Ctrl-C included: no temporary file stays
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise

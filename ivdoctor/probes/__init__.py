@@ -1,0 +1,1 @@
+"""Looking: one module a subject; each touches the world and judges nothing."""

@@ -1,0 +1,147 @@
+"""What may leave the machine: names, addresses and secrets are taken out of every text before anything is judged."""
+
+import dataclasses
+import getpass
+import os
+import platform
+import re
+from collections.abc import Iterable
+from functools import cache, partial
+from typing import Any, get_type_hints
+
+from .facts import Version
+from .outcome import Outcome
+
+VERSION = re.compile(r"v?\d[\w.+!~-]{0,63}")
+"""What a field typed Version may hold unscrubbed, so that no plugin can smuggle text through one."""
+
+COMMON = frozenset(
+    "root user users admin administrator ubuntu debian ec2-user home host localhost localdomain local guest test runner "
+    "cpu cuda gpu mps xpu rocm torch python linux windows darwin model vision lm projector driver none true false unknown "
+    "fp16 fp32 bf16 half float float16 float32 bfloat16 error warning note ready".split()
+)
+"""Names that identify nobody, or that the report needs as words."""
+
+SECRETS = re.compile(
+    r"""
+    hf_[A-Za-z0-9]{8,} | api_org_[A-Za-z0-9]{8,}
+    | sk-[A-Za-z0-9_-]{8,} | (?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{8,} | nvapi-[A-Za-z0-9_-]{8,}
+    | (?:AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{12,} | AIza[A-Za-z0-9_-]{20,}
+    | gh[pousr]_[A-Za-z0-9]{8,} | github_pat_[A-Za-z0-9_]{8,} | glpat-[A-Za-z0-9_-]{8,} | xox[abeoprs]-[A-Za-z0-9-]{8,}
+    | eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*
+    | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+NAMED_SECRET = re.compile(
+    r"(?i)([\w-]*(?:secret|token|passw(?:or)?d|api[_-]?key|access[_-]?key|credential)[\w-]*[\"']?\s*[=:]\s*|\bbearer\s+)([\"']?)[^\s\"',;<>]+\2"
+)
+URL_CREDENTIALS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@]+(?::[^\s/@]*)?@")
+EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+IPV4 = re.compile(r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\d|\.\d)")
+COLONS = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?<=:)\d+(?:\.\d+){3})?(?![\w:])")
+HOMES = re.compile(r"(?i)(?:/home/|/Users/|/var/home/|[A-Z]:[\\/]+Users[\\/]+)[^\s/\\:\"'<>|,;)]+|(?<![\w/.-])/root(?![\w.-])")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whose machine this is."""
+
+    homes: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+    @classmethod
+    def here(cls) -> "Identity":
+        """This process's user and machine."""
+        homes = {os.path.expanduser("~"), os.environ.get("HOME", ""), os.environ.get("USERPROFILE", "")}
+        users = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")}
+        try:
+            users.add(getpass.getuser())
+        except (OSError, KeyError):  # a container's user need not have a name
+            pass
+        hosts = {platform.node(), os.environ.get("HOSTNAME", ""), os.environ.get("COMPUTERNAME", "")}
+        hosts |= {host.partition(".")[0] for host in hosts}
+        return cls(homes=_usable(homes), users=_usable(users), hosts=_usable(hosts))
+
+
+def _usable(names: Iterable[str]) -> tuple[str, ...]:
+    """Longest first, without those that would take words out of every report."""
+    kept = {name for name in names if len(name.strip("/\\~.")) > 1 and name.lower() not in COMMON}
+    return tuple(sorted(kept, key=lambda name: (-len(name), name)))
+
+
+class Redactor:
+    """Scrubs texts, and every text in a fact."""
+
+    def __init__(self, identity: Identity | None = None) -> None:
+        """With no identity only what shows itself goes: secrets, addresses, paths below anybody's home."""
+        identity = identity or Identity()
+        self._homes = identity.homes
+        self._names = [(_token(name), f"<{kind}>") for kind in ("host", "user") for name in getattr(identity, kind + "s")]
+
+    def text(self, text: str) -> str:
+        """The text with placeholders such as `<user>` where something personal or secret stood."""
+        text = URL_CREDENTIALS.sub(r"\1<credentials>@", text)
+        text = NAMED_SECRET.sub(r"\1<secret>", text)
+        text = SECRETS.sub("<secret>", text)
+        for home in self._homes:
+            text = text.replace(home, "~")
+        text = HOMES.sub("~", text)
+        text = EMAIL.sub("<email>", text)
+        text = IPV4.sub("<address>", text)
+        text = COLONS.sub(_address, text)
+        for pattern, placeholder in self._names:
+            text = pattern.sub(placeholder, text)
+        return text
+
+    def fact(self, value: Any) -> Any:
+        """The same value with every text in it scrubbed; typed versions stay."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, tuple):
+            return tuple(map(self.fact, value))
+        if isinstance(value, dict):
+            return {self.fact(key): self.fact(inner) for key, inner in value.items()}
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            versions = _version_fields(type(value))
+            clean = {
+                field.name: (partial(_version, self) if field.name in versions else self.fact)(getattr(value, field.name))
+                for field in dataclasses.fields(value)
+            }
+            return dataclasses.replace(value, **clean)
+        return value
+
+    def outcome(self, outcome: Outcome) -> Outcome:
+        """An outcome as it may be shown."""
+        return dataclasses.replace(outcome, reason=self.text(outcome.reason), fact=self.fact(outcome.fact))
+
+
+def _version(redactor: Redactor, value: Any) -> Any:
+    return value if isinstance(value, str) and VERSION.fullmatch(value) else redactor.fact(value)
+
+
+@cache
+def _version_fields(kind: type) -> frozenset[str]:
+    hints = get_type_hints(kind)
+    return frozenset(name for name, hint in hints.items() if hint in (Version, Version | None))
+
+
+def _token(name: str) -> re.Pattern[str]:
+    """A whole token; in scripts without spaces there are none, so there any occurrence counts."""
+    quoted = re.escape(name)
+    return re.compile(rf"(?<![A-Za-z0-9_]){quoted}(?![A-Za-z0-9_])" if name.isascii() else quoted, re.IGNORECASE)
+
+
+def _address(match: re.Match[str]) -> str:
+    """IPv6 and MAC addresses; `0000:3b:00` (PCI) and `12:30:45` are neither."""
+    import ipaddress
+
+    text = match[0]
+    if re.fullmatch(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", text):
+        return "<address>"
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return text
+    return text if text == "::" else "<address>"

@@ -1,0 +1,85 @@
+"""Rooms: one process for each set of probes that share a fate, so that none can hurt the doctor or another."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+from .. import codec
+from .forked import Server, ServerLost
+from .spawned import SpawnedDoor
+from .watch import Answer, Door, Job, watch
+
+__all__ = ["Answer", "Job", "Rooms"]
+
+PRELOAD: dict[str, tuple[str, ...]] = {"plain": (), "driver": (), "torch": ("torch",), "trial": ("torch",)}
+"""What a room imports before its first probe, by the part of its name before the colon."""
+
+
+class Rooms:
+    """
+    A place to run probes in; a context manager that leaves no process behind.
+
+    On Linux rooms are forked from a server that has imported torch once; elsewhere each is a new interpreter.
+    """
+
+    def __init__(self, *, forked: bool | None = None) -> None:
+        self._forked = sys.platform.startswith("linux") if forked is None else forked
+        self._server: Server | None = None
+        self._doors: list[Door] = []
+
+    def __enter__(self) -> "Rooms":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        """End whatever still runs."""
+        for door in self._doors:
+            try:
+                door.kill()
+            except (ServerLost, OSError):
+                continue
+        if self._server is not None:
+            self._server.close()
+
+    def visit(self, room: str, jobs: Sequence[Job]) -> Iterator[Answer]:
+        """
+        Run the jobs in order in one room, and in a new one after each that went wrong.
+
+        Yields exactly one answer a job, in their order.
+        """
+        modules = PRELOAD[room.partition(":")[0]]
+        waiting = list(jobs)
+        while waiting:
+            answers = 0
+            try:
+                for answer in self._run(modules, waiting):
+                    answers += 1
+                    yield answer
+            except ServerLost as lost:
+                self._server = None
+                if answers < len(waiting):
+                    yield from [Answer(status=lost.status, reason=str(lost)) for _ in waiting[answers:]]  # type: ignore[arg-type]  # one of two Status values
+                return
+            waiting = waiting[answers:]
+
+    def _run(self, modules: tuple[str, ...], jobs: Sequence[Job]) -> Iterator[Answer]:
+        request = {"preload": modules, "jobs": [_written(job) for job in jobs]}
+        if self._forked:
+            self._server = self._server or Server()
+            loaded = self._server.preload(modules) if modules else {"status": "ok"}
+            if loaded["status"] != "ok":
+                for _ in jobs:
+                    yield Answer(status=loaded["status"], reason=loaded["reason"])  # type: ignore[arg-type]  # a Status
+                return
+            door: Door = self._server.open(request)
+        else:
+            door = SpawnedDoor(request)
+        self._doors.append(door)
+        yield from watch(door, jobs)
+        self._doors.remove(door)
+        door.results.close()
+
+
+def _written(job: Job) -> dict[str, Any]:
+    given = {name: (codec.reference(type(fact)), codec.plain(fact)) for name, fact in job.given.items()}
+    return {"probe": job.probe.reference, "given": given}

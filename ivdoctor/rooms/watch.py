@@ -1,0 +1,196 @@
+"""Watching a room from outside: its answers, its time, its memory, its last words."""
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from signal import Signals
+from typing import Any, BinaryIO, Protocol
+
+from ..outcome import Status
+from ..probe import Probe
+from ..text import say
+
+LOADING = 180.0
+"""Seconds a room may take to import torch: a cold network disk is slow, a hanging import is for ever."""
+
+TICK = 0.05
+"""Seconds between two looks at the clock and the memory."""
+
+LINE_LIMIT = 64 * 2**20
+"""Bytes of one answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A probe and the facts it is given."""
+
+    probe: Probe
+    given: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a room said about a job, or what became of the room instead."""
+
+    status: Status
+    reason: str = ""
+    fact: Any = None
+    """As plain dictionaries and lists."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a room's process ended."""
+
+    code: int
+    """Negative: the signal that killed it."""
+    left: int = 0
+    """Processes it left behind, killed since."""
+
+
+class Door(Protocol):
+    """A running room, seen from outside."""
+
+    pid: int
+    results: BinaryIO
+    output: BinaryIO
+
+    def ended(self) -> Ended | None:
+        """How it ended, or None while it runs."""
+
+    def kill(self) -> None:
+        """End it and all it started, at once."""
+
+    def memory_mib(self) -> float:
+        """Resident memory of it and all it started."""
+
+
+class LastWords:
+    """Drains what a room prints, however much that is, and keeps the end of it."""
+
+    def __init__(self, stream: BinaryIO, keep: int = 4096) -> None:
+        self._stream, self._keep = stream, keep
+        self._tail = b""
+        self._thread = threading.Thread(target=self._drain, daemon=True)
+        self._thread.start()
+
+    def _drain(self) -> None:
+        try:
+            while chunk := self._stream.read1(1 << 16):  # type: ignore[attr-defined]  # a buffered reader
+                self._tail = (self._tail + chunk)[-self._keep :]
+        except (OSError, ValueError):
+            return
+
+    def __str__(self) -> str:
+        self._thread.join(0.2)
+        lines = self._tail.decode(errors="replace").split("\n")
+        return " / ".join([line.strip()[:200] for line in lines if line.strip()][-3:])
+
+
+def watch(door: Door, jobs: Sequence[Job]) -> Iterator[Answer]:
+    """
+    Answers in the order of the jobs, at least one; fewer than jobs when the room was lost or may be spoilt.
+    """
+    events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(door.results, events), daemon=True).start()
+    words = LastWords(door.output)
+    answered = 0
+    deadline = time.monotonic() + LOADING
+    lost: Answer | None = None
+    gone_since: float | None = None
+    while lost is None and answered < len(jobs):
+        try:
+            event = events.get(timeout=TICK)
+        except queue.Empty:
+            lost = _overdrawn(door, jobs[answered].probe, deadline)
+            if lost is None and (ended := door.ended()) is not None:
+                gone_since = gone_since or time.monotonic()
+                if time.monotonic() - gone_since > 10 * TICK:  # what it wrote before its end has arrived by now
+                    lost = _gone(ended, words)
+            continue
+        if event is None:
+            lost = _gone(_await_end(door), words)
+        elif event["event"] == "loaded" and event["status"] != "ok":
+            for _ in jobs[answered:]:
+                answered += 1
+                yield Answer(status=event["status"], reason=event["reason"])
+        elif event["event"] == "start":
+            deadline = time.monotonic() + jobs[answered].probe.timeout
+        elif event["event"] == "end":
+            answered += 1
+            answer = _answer(event)
+            last = answered == len(jobs) or answer.status == "failed"
+            if last:
+                answer = _with_left(answer, _await_end(door).left)
+            yield answer
+            if answer.status == "failed":
+                break
+    door.kill()
+    if lost is not None:
+        yield lost
+
+
+def _read(results: BinaryIO, events: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
+    """Lines of JSON until the pipe ends; anything else ends it too."""
+    try:
+        while line := results.readline(LINE_LIMIT):
+            events.put(json.loads(line))
+    except (OSError, ValueError):
+        pass
+    events.put(None)
+
+
+def _answer(event: dict[str, Any]) -> Answer:
+    answer = Answer(
+        status=event["status"],
+        reason=event.get("reason", ""),
+        fact=event.get("fact"),
+        seconds=event["seconds"],
+    )
+    return _with_left(answer, event.get("left", 0))
+
+
+def _with_left(answer: Answer, left: int) -> Answer:
+    if not left:
+        return answer
+    note = say("it left {count} process(es) running, which were ended", count=left)
+    reason = f"{answer.reason}; {note}" if answer.reason else note
+    return Answer(status=answer.status, reason=reason, fact=answer.fact, seconds=answer.seconds)
+
+
+def _overdrawn(door: Door, probe: Probe, deadline: float) -> Answer | None:
+    """Time or memory used up."""
+    if time.monotonic() > deadline:
+        return Answer(status="timeout", reason=say("no answer within {seconds:g} s", seconds=probe.timeout))
+    if door.memory_mib() > probe.memory_mib:
+        return Answer(status="crashed", reason=say("stopped: it used more than {limit} MiB of memory", limit=probe.memory_mib))
+    return None
+
+
+def _await_end(door: Door) -> Ended:
+    """The end of a room that has no more to say; one that lingers is ended."""
+    until = time.monotonic() + 2
+    while (ended := door.ended()) is None:
+        if time.monotonic() > until:
+            door.kill()
+            until = float("inf")
+        time.sleep(0.002)
+    return ended
+
+
+def _gone(ended: Ended, words: LastWords) -> Answer:
+    """A room that ended without answering."""
+    if ended.code < 0:
+        try:
+            name = Signals(-ended.code).name
+        except ValueError:
+            name = str(-ended.code)
+        reason = say("the process was killed by {signal}", signal=name)
+    else:
+        reason = say("the process ended itself with exit code {code}", code=ended.code)
+    last = str(words)
+    return Answer(status="crashed", reason=f"{reason}; {say('last words: {words}', words=last)}" if last else reason)

@@ -1,0 +1,1 @@
+"""Judging: one module a hundred of codes; facts in, problems out, nothing is looked at."""

@@ -1,0 +1,91 @@
+"""From trials to fixes: which remedy leads, and the line to write."""
+
+from collections.abc import Iterable
+
+from ..facts import TORCH_NAME, Asked, Half, Place, Trial
+from ..finding import Fix, Tried
+from ..text import say
+
+SIZE = ("cast-model", "cast-input", "unify", "cast-at-write", "everything-fp16", "everything-fp32", "half-then-bf16")
+"""Remedies from the smallest change to the largest; those not here are never advised, only shown to fail."""
+
+SUPPORT = ("native", "unknown", "emulated", "none")
+
+
+def wanted(place: Place, asked: Asked) -> Half:
+    """The format to keep: the one asked for, or the best the place computes in natively."""
+    if asked.dtype != "auto":
+        return asked.dtype
+    natives: list[Half] = [one for one in ("bf16", "fp16") if place.dtypes.of(one) == "native"]  # type: ignore[misc]  # two of the three
+    return natives[0] if natives else "fp32"
+
+
+def ranked(trials: Iterable[Trial], place: Place, asked: Asked) -> list[Trial]:
+    """What passed, best first: native here, then in the format wanted, then the smallest change."""
+    keep = wanted(place, asked)
+    passed = [trial for trial in trials if trial.status == "passed" and trial.remedy in SIZE]
+    return sorted(
+        passed,
+        key=lambda one: (SUPPORT.index(place.dtypes.of(one.computes_in)), one.computes_in != keep, SIZE.index(one.remedy)),
+    )
+
+
+def fixes(trials: Iterable[Trial], place: Place, asked: Asked) -> tuple[Fix, ...]:
+    """The fixes of one failure, the one to take first; one for each way of computing."""
+    chosen: dict[tuple[str, str], Trial] = {}
+    for trial in ranked(trials, place, asked):
+        chosen.setdefault((trial.remedy.partition("-")[0], trial.computes_in), trial)
+    return tuple(_fix(trial, place) for trial in chosen.values())
+
+
+def _fix(trial: Trial, place: Place) -> Fix:
+    dtype = f"torch.{TORCH_NAME[trial.computes_in]}"
+    titles = {
+        "cast-model": (say("Cast the whole model to {dtype}", dtype=dtype), f"model = model.to({dtype})"),
+        "cast-input": (
+            say("Cast the input to the model's own dtype"),
+            "pixel_values = pixel_values.to(next(model.parameters()).dtype)",
+        ),
+        "unify": (say("Load every part in the language model's dtype, {dtype}", dtype=dtype), f"model = model.to({dtype})\npixel_values = pixel_values.to({dtype})"),
+        "cast-at-write": (
+            say("Cast the visual tokens where they are written"),
+            "input_embeds[selected] = vit_embeds.reshape(-1, C).to(input_embeds.device, input_embeds.dtype)",
+        ),
+        "everything-fp16": (say("Run model and input in float16"), "model = model.half()\npixel_values = pixel_values.half()"),
+        "everything-fp32": (say("Run model and input in float32"), "model = model.float()\npixel_values = pixel_values.float()"),
+        "half-then-bf16": (
+            say("Cast to half and on to bfloat16: it runs, but rounds fp32 weights twice; cast once instead"),
+            "model = model.half().to(torch.bfloat16)",
+        ),
+    }
+    title, code = titles[trial.remedy]
+    return Fix(title=title + _caveat(trial.computes_in, place), code=code, trial=Tried.of(trial))
+
+
+def _caveat(dtype: Half, place: Place) -> str:
+    """What the line does not say: fp16 has a range, and an emulated format a price."""
+    caveats = []
+    if dtype == "fp16":
+        caveats.append(say("fp16 ends at 65504, and whether this model stays below is unknown: test it"))
+    if place.dtypes.of(dtype) == "emulated":
+        caveats.append(say("{dtype} is emulated here, so it is slow", dtype=dtype))
+    return f" ({'; '.join(caveats)})" if caveats else ""
+
+
+def useless(trials: Iterable[Trial]) -> tuple[str, ...]:
+    """What was tried and does not help, one line each."""
+    names = {
+        "autocast": say("torch.autocast around the call"),
+        "cast-tower": say("casting the vision tower alone"),
+        "half-then-bf16": say(".half() and then .to(torch.bfloat16)"),
+    }
+    return tuple(
+        say("does not help: {remedy}: {after}", remedy=names.get(trial.remedy, trial.remedy), after=trial.after)
+        for trial in trials
+        if trial.status == "failed"
+    )
+
+
+def untried(reason: str) -> Tried:
+    """A fix nobody ran, and why."""
+    return Tried(status="not-tried", reason=reason)

@@ -1,0 +1,237 @@
+"""IVD1xx: what is installed, and whether the pieces fit."""
+
+from collections.abc import Iterator
+
+from ..facts import Driver, Environ, Packages, Place, Torch
+from ..finding import Fix, Problem, Severity
+from ..rule import rule
+from ..tables import table
+from ..text import say
+from ._remedies import untried
+from ._wheels import carries
+
+NO_CHANGE = "ivdoctor installs nothing"
+
+
+def hidden(environ: Environ) -> bool:
+    """Whether CUDA_VISIBLE_DEVICES leaves no device: CUDA stops at the first entry that is none."""
+    value = environ.get("CUDA_VISIBLE_DEVICES")
+    return value is not None and (not value.strip() or value.strip().startswith("-"))
+
+
+@rule("IVD101", severity=Severity.ERROR)
+def cpu_build_beside_a_gpu(torch: Torch, driver: Driver) -> Iterator[Problem]:
+    """
+    The installed PyTorch has no CUDA, although an NVIDIA GPU and its driver are here.
+
+    Everything then runs on the CPU without a word, or dies with an error about a half-precision operator
+    that the CPU lacks. No change of dtype cures that.
+
+    ## Fix
+    Install a PyTorch built for a CUDA release that the driver runs.
+    """
+    if torch.cuda is not None or torch.hip is not None or not driver.devices:
+        return
+    newest = "%d.%d" % driver.cuda
+    names = ", ".join(sorted({device.name for device in driver.devices}))
+    yield Problem(
+        message=say("torch {version} is built without CUDA, so {names} cannot be used", version=torch.version, names=names),
+        evidence=("torch.version.cuda = None", f"NVML: driver {driver.version}, CUDA {newest}, {names}"),
+        fixes=(
+            Fix(
+                title=say("Install a torch build for CUDA {newest} or older, by the selector on pytorch.org", newest=newest),
+                kind="command",
+                trial=untried(say(NO_CHANGE)),
+            ),
+        ),
+    )
+
+
+@rule("IVD102", severity=Severity.ERROR, category="neg-driver-runtime")
+def driver_older_than_torch(torch: Torch, driver: Driver) -> Iterator[Problem]:
+    """
+    The driver is too old for the CUDA that PyTorch was built for.
+
+    A CUDA release runs on every driver of its own major version or newer. Below that it needs NVIDIA's
+    compatibility package, or PyTorch sees no GPU although the hardware is healthy.
+
+    Source: docs.nvidia.com/deploy/cuda-compatibility (2026-11-22).
+
+    ## Fix
+    Update the driver, or install a PyTorch built for the driver's CUDA.
+    """
+    if torch.cuda is None or torch.cuda[0] <= driver.cuda[0] or torch.cuda_available:
+        return
+    built, runs = "%d.%d" % torch.cuda, "%d.%d" % driver.cuda
+    yield Problem(
+        message=say(
+            "torch {torch} is built for CUDA {built}; the driver {driver} runs up to CUDA {runs}",
+            torch=torch.version,
+            built=built,
+            driver=driver.version,
+            runs=runs,
+        ),
+        evidence=(f"torch.version.cuda = {built}", f"NVML: CUDA {runs}", "torch.cuda.is_available() = False"),
+        fixes=(
+            Fix(title=say("Update the driver to one for CUDA {major}", major=torch.cuda[0]), kind="hardware", trial=untried(say(NO_CHANGE))),
+            Fix(
+                title=say("Install a torch build for CUDA {runs} or older, by the selector on pytorch.org", runs=runs),
+                kind="command",
+                trial=untried(say(NO_CHANGE)),
+            ),
+        ),
+    )
+
+
+@rule("IVD103", severity=Severity.ERROR, category="cuda-arch-mismatch")
+def no_code_for_the_device(torch: Torch, place: Place) -> Iterator[Problem]:
+    """
+    The installed PyTorch carries no code for this GPU.
+
+    Kernels are compiled for a list of architectures. A device that is not on it fails with
+    `no kernel image is available for execution on the device`, whatever the dtype.
+
+    ## Fix
+    Install a PyTorch whose build still has, or already has, this architecture.
+    """
+    if not torch.arch_list:
+        return
+    if place.compute_capability and torch.cuda:
+        name, missing = "sm_%d%d" % place.compute_capability, not carries(torch.arch_list, place.compute_capability)
+    elif place.gfx and torch.hip:
+        name, missing = place.gfx, place.gfx not in torch.arch_list
+    else:
+        return
+    if missing:
+        yield Problem(
+            message=say("torch {version} has no code for {title} ({name})", version=torch.version, title=place.title, name=name),
+            evidence=(say("architectures in the build: {list}", list=" ".join(torch.arch_list)),),
+            fixes=(Fix(title=say("Install a torch build that carries {name}", name=name), kind="command", trial=untried(say(NO_CHANGE))),),
+        )
+
+
+@rule("IVD104", severity=Severity.ERROR, category="neg-driver-runtime")
+def torch_sees_no_device(torch: Torch, driver: Driver, environ: Environ) -> Iterator[Problem]:
+    """
+    The driver lists a GPU, the PyTorch build fits it, and yet PyTorch sees none.
+
+    Seen with a container that was given the driver's library and no device, with a driver that was updated and
+    not reloaded, and with a missing nvidia-uvm module.
+
+    ## Fix
+    Ask the runtime for the device (`--gpus all`), or reload the driver.
+    """
+    if torch.cuda is None or torch.cuda_available or not driver.devices or hidden(environ) or torch.cuda[0] > driver.cuda[0]:
+        return
+    yield Problem(
+        message=say("the driver {driver} lists {count} device(s), and torch {torch} sees none", driver=driver.version, count=len(driver.devices), torch=torch.version),
+        evidence=("torch.cuda.is_available() = False", f"NVML: {', '.join(device.name for device in driver.devices)}"),
+        fixes=(Fix(title=say("Give the container the device, or reload the driver"), kind="setting", trial=untried(say("it needs rights that ivdoctor does not take"))),),
+    )
+
+
+@rule("IVD105", severity=Severity.WARNING)
+def devices_hidden(environ: Environ, driver: Driver) -> Iterator[Problem]:
+    """
+    CUDA_VISIBLE_DEVICES hides every GPU of this machine.
+
+    Left over from another job, it sends a model to the CPU without a word.
+
+    ## Fix
+    Unset the variable, or name the devices to use.
+    """
+    if driver.devices and hidden(environ):
+        value = environ.get("CUDA_VISIBLE_DEVICES")
+        yield Problem(
+            message=say("CUDA_VISIBLE_DEVICES hides all {count} device(s)", count=len(driver.devices)),
+            evidence=(f"CUDA_VISIBLE_DEVICES={value!r}",),
+            fixes=(Fix(title=say("Unset it"), kind="setting", command="unset CUDA_VISIBLE_DEVICES", trial=untried(say("it is the caller's setting"))),),
+        )
+
+
+@rule("IVD106", severity=Severity.NOTE)
+def dead_pynvml_package(packages: Packages) -> Iterator[Problem]:
+    """
+    The package `pynvml` is installed: it is another package than the one that provides the module of that name.
+
+    The module `pynvml` comes from nvidia-ml-py. The package called pynvml is deprecated, and torch warns when it
+    finds it.
+
+    ## Fix
+    Uninstall pynvml and keep nvidia-ml-py.
+    """
+    version = packages.version("pynvml")
+    if version:
+        yield Problem(
+            message=say("the deprecated package pynvml {version} is installed beside nvidia-ml-py", version=version),
+            evidence=(f"pynvml {version}", f"nvidia-ml-py {packages.version('nvidia-ml-py') or say('absent')}"),
+            fixes=(
+                Fix(
+                    title=say("Remove it, and put nvidia-ml-py back, whose module it overwrites"),
+                    kind="command",
+                    command="pip uninstall -y pynvml && pip install --force-reinstall nvidia-ml-py",
+                    trial=untried(say(NO_CHANGE)),
+                ),
+            ),
+        )
+
+
+@rule("IVD107", severity=Severity.WARNING)
+def package_shadowed(packages: Packages) -> Iterator[Problem]:
+    """
+    A package is installed twice, and only the first copy on the path is imported.
+
+    Usual with a system-wide copy below a virtual environment or a `--user` install; an upgrade then changes
+    the copy nobody imports.
+
+    ## Fix
+    Uninstall the copy that is not wanted.
+    """
+    for copy in packages.shadowed:
+        yield Problem(
+            message=say(
+                "{name} is installed twice: {first} is imported, {second} is hidden behind it",
+                name=copy.name,
+                first=packages.version(copy.name),
+                second=copy.version,
+            ),
+            fixes=(Fix(title=say("Uninstall one of them"), kind="command", trial=untried(say(NO_CHANGE))),),
+        )
+
+
+@rule("IVD108", severity=Severity.WARNING)
+def package_metadata_broken(packages: Packages) -> Iterator[Problem]:
+    """
+    A package's metadata cannot be read: an install or uninstall was cut off.
+
+    Its version is then unknown, to ivdoctor and to every check in transformers that asks for it.
+
+    ## Fix
+    Install the package again.
+    """
+    for folder in packages.broken:
+        yield Problem(
+            message=say("the metadata in {folder} has no name or version", folder=folder),
+            fixes=(Fix(title=say("Install the package again"), kind="command", trial=untried(say(NO_CHANGE))),),
+        )
+
+
+@rule("IVD109", severity=Severity.NOTE)
+def precision_variable_set(environ: Environ) -> Iterator[Problem]:
+    """
+    An environment variable changes the precision of what runs here.
+
+    Results then differ from those of another shell on the same machine.
+
+    ## Fix
+    Unset it, or note it beside every result.
+    """
+    meaning = {row["name"]: row for row in table("environ") if row["effect"] == "precision"}
+    for variable in environ.variables:
+        if variable.name in meaning:
+            row = meaning[variable.name]
+            yield Problem(
+                message=f"{variable.name}={variable.value}: {row['meaning']}",
+                evidence=(f"{row['source']} ({row['date']})",),
+                fixes=(Fix(title=say("Unset it"), kind="setting", command=f"unset {variable.name}", trial=untried(say("it is the caller's setting"))),),
+            )

@@ -1,0 +1,220 @@
+"""IVD2xx: which number formats the hardware computes in."""
+
+from collections.abc import Iterator
+
+from ..facts import HALVES, Asked, Mismatch, Place, Precision, Torch, release
+from ..finding import Fix, Problem, Severity
+from ..rule import rule
+from ..tables import table
+from ..text import say
+from ._remedies import fixes, untried
+
+NAIVE = "fp16 or bf16 matrix products without the instruction ran 160 to 180 times slower than fp32 (1024^3, one thread, torch 2.13.0, 2026-11-22)"
+
+
+@rule("IVD201", severity=Severity.WARNING, category="bf16-unsupported-gpu")
+def bf16_emulated(place: Place, asked: Asked, mismatch: Mismatch | None) -> Iterator[Problem]:
+    """
+    This accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back.
+
+    Tensors can be made and small tests pass, so most checks say yes. But convolutions lack kernels, attention
+    falls back to the slowest backend, Triton and vLLM refuse, and what runs is slow. An error where bf16 was asked for.
+
+    ## Fix
+    Use float16 where it is native and the model's values stay below 65504, else float32.
+    """
+    if place.kind == "cpu" or place.dtypes.bf16 != "emulated":
+        return
+    tried = mismatch.tried("bf16/fp32") if mismatch else ()
+    advice = tuple(fix for fix in fixes(tried, place, asked) if "bfloat16" not in fix.code and "next(" not in fix.code)
+    yield Problem(
+        message=say("{title} ({architecture}) has no bfloat16 arithmetic: bf16 is emulated", title=place.title, architecture=place.architecture),
+        evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
+        severity=Severity.ERROR if asked.concerns("bf16") else None,
+        fixes=advice or (_without_bf16(place),),
+    )
+
+
+def _without_bf16(place: Place) -> Fix:
+    if place.dtypes.fp16 == "native":
+        title = say("Use float16 for model and input; it ends at 65504, and whether the model stays below is unknown: test it")
+        return Fix(title=title, code="model = model.half()\npixel_values = pixel_values.half()", trial=untried(say("no torch could run here")))
+    return Fix(
+        title=say("Use float32 for model and input"),
+        code="model = model.float()\npixel_values = pixel_values.float()",
+        trial=untried(say("no torch could run here")),
+    )
+
+
+@rule("IVD202", severity=Severity.NOTE, category="bf16-unsupported-gpu")
+def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision) -> Iterator[Problem]:
+    """
+    `is_bf16_supported()` gives another answer than the hardware.
+
+    Since torch 2.4 the bare call means `can hold a bf16 tensor`, emulation included, so a T4 and a V100 answer
+    True; a ROCm build has answered True for every card since 1.13. Code that chooses bf16 by it chooses emulation.
+
+    ## Fix
+    Ask `torch.cuda.get_device_capability()[0] >= 8`, or `is_bf16_supported(including_emulation=False)`.
+    """
+    truth = place.dtypes.bf16
+    if precision.bf16_flag is None or truth not in ("native", "emulated") or precision.bf16_flag is (truth == "native"):
+        return
+    backend = "rocm" if torch.hip else "cuda"
+    means = next((row for row in table("bf16_flag") if row["backend"] == backend and _covers(row, torch)), None)
+    evidence = [f"torch.cuda.is_bf16_supported() = {precision.bf16_flag}"]
+    if precision.bf16_flag_native is not None:
+        evidence.append(f"torch.cuda.is_bf16_supported(including_emulation=False) = {precision.bf16_flag_native}")
+    if means:
+        evidence.append(say("in torch {version} the call means: {means} ({source})", version=torch.version, means=means["bare_means"], source=means["source"]))
+    yield Problem(
+        message=say("torch says bf16 is supported = {flag}; by the tables it is {truth} on {title}", flag=precision.bf16_flag, truth=truth, title=place.title),
+        evidence=tuple(evidence),
+        fixes=(
+            Fix(
+                title=say("Choose the dtype by compute capability"),
+                code="dtype = torch.bfloat16 if torch.cuda.get_device_capability()[0] >= 8 else torch.float16",
+                trial=untried(say("it is a line of the caller's code")),
+            ),
+        ),
+    )
+
+
+def _covers(row: dict[str, str], torch: Torch) -> bool:
+    version = release(torch.version)[:2]
+    return release(row["torch_from"]) <= version and (not row["torch_before"] or version < release(row["torch_before"]))
+
+
+@rule("IVD203", severity=Severity.ERROR)
+def native_format_fails(place: Place, precision: Precision) -> Iterator[Problem]:
+    """
+    The tables call a format native here, and the live run did not give a usable result.
+
+    The live run is believed. A wrong library beside a right one, a damaged device, or a wrong row in the tables.
+
+    ## Fix
+    Reinstall torch and its CUDA libraries from one source; if that changes nothing, report the device.
+    """
+    for dtype in HALVES:
+        failed = precision.refused(dtype)
+        if place.dtypes.of(dtype) == "native" and failed:
+            yield Problem(
+                message=say("{dtype} is native on {title}, but {names} failed", dtype=dtype, title=place.title, names=", ".join(one.name for one in failed)),
+                evidence=tuple(f"{one.name}: {one.message or say('wrong result, relative L2 {error:.1e}', error=one.error)}" for one in failed),
+                fixes=(Fix(title=say("Reinstall torch and its libraries from one source"), kind="command", trial=untried(say("ivdoctor installs nothing"))),),
+            )
+
+
+@rule("IVD204", severity=Severity.NOTE)
+def half_precision_slow_on_this_cpu(place: Place, asked: Asked) -> Iterator[Problem]:
+    """
+    This CPU computes float16 or bfloat16 without instructions for it.
+
+    Matrix products fall to plain loops, over a hundred times slower than float32, or are converted. Single rows
+    stay fast, so token-by-token decoding looks fine while the prompt crawls. A warning where the format was asked for.
+
+    ## Fix
+    Use float32 on this CPU.
+    """
+    if place.kind != "cpu":
+        return
+    slow = [dtype for dtype in ("fp16", "bf16") if place.dtypes.of(dtype) == "emulated"]
+    if slow:
+        yield Problem(
+            message=say("this CPU has no instructions for {formats}: matrix products in it are slow", formats=say(" and ").join(slow)),
+            evidence=(say("table: {source}", source=place.dtypes.source), say(NAIVE)),
+            severity=Severity.WARNING if any(asked.concerns(dtype) for dtype in slow) else None,
+            fixes=(
+                Fix(
+                    title=say("Use float32 on the CPU"),
+                    code="model = model.float()",
+                    trial=untried(say("its speed was not measured here")),
+                ),
+            ),
+        )
+
+
+@rule("IVD205", severity=Severity.WARNING)
+def fp16_not_native(place: Place, asked: Asked) -> Iterator[Problem]:
+    """
+    This accelerator computes float16 at a crippled rate, or not at all.
+
+    Compute capability 6.1 (P40, GTX 10xx) runs it at 1/64 of the float32 rate; older ones only store it. An error where
+    fp16 was asked for.
+
+    ## Fix
+    Compute in float32; keep float16 for storage.
+    """
+    if place.kind != "cpu" and place.dtypes.fp16 in ("emulated", "none"):
+        yield Problem(
+            message=say("fp16 is {support} on {title} ({architecture})", support=place.dtypes.fp16, title=place.title, architecture=place.architecture),
+            evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
+            severity=Severity.ERROR if asked.concerns("fp16") else None,
+            fixes=(Fix(title=say("Compute in float32"), code="model = model.float()", trial=untried(say("its speed was not measured here"))),),
+        )
+
+
+@rule("IVD206", severity=Severity.NOTE)
+def tf32_on(torch: Torch, place: Place) -> Iterator[Problem]:
+    """
+    float32 is computed with TF32's 10 bits of mantissa.
+
+    Convolutions do so by default on Ampere and newer; matrix products only where someone switched it on.
+    Comparisons with an fp32 reference then differ in the fourth digit.
+
+    ## Fix
+    Switch it off where the digits matter.
+    """
+    if place.kind != "cuda" or place.dtypes.tf32 != "native":
+        return
+    switched = {switch.name: switch.value for switch in torch.switches}
+    on = [name for name in ("torch.backends.cuda.matmul.allow_tf32", "torch.backends.cudnn.allow_tf32") if switched.get(name) == "True"]
+    if on:
+        yield Problem(
+            message=say("TF32 is on: {switches}", switches=", ".join(on)),
+            evidence=tuple(f"{name} = True" for name in on),
+            fixes=(Fix(title=say("Switch it off"), kind="setting", code="\n".join(f"{name} = False" for name in on), trial=untried(say("a choice, not a fault"))),),
+        )
+
+
+@rule("IVD207", severity=Severity.NOTE)
+def reduced_precision_reductions(torch: Torch, place: Place) -> Iterator[Problem]:
+    """
+    Sums inside half-precision matrix products may be kept in half precision.
+
+    On by default for CUDA: faster, and for long rows of fp16 able to overflow where an fp32 sum would not.
+
+    ## Fix
+    Switch it off where fp16 overflows in a matrix product.
+    """
+    if place.kind != "cuda":
+        return
+    names = [
+        switch.name
+        for switch in torch.switches
+        if switch.name.endswith("reduced_precision_reduction") and switch.value.startswith(("True", "(True"))
+    ]
+    if names:
+        yield Problem(
+            message=say("reduced-precision sums are on for {count} format(s)", count=len(names)),
+            evidence=tuple(f"{name} = True" for name in names),
+            fixes=(Fix(title=say("Switch it off"), kind="setting", code="\n".join(f"{name} = False" for name in names), trial=untried(say("a choice, not a fault"))),),
+        )
+
+
+@rule("IVD208", severity=Severity.NOTE)
+def device_not_in_tables(place: Place) -> Iterator[Problem]:
+    """
+    The tables do not know this accelerator.
+
+    Its formats are then judged by the live run alone, and unknown where there was none.
+
+    ## Fix
+    Update ivdoctor; if it is the newest, send the snapshot of `ivdoctor collect`.
+    """
+    if place.kind != "cpu" and not place.dtypes.source:
+        known = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or place.title
+        yield Problem(
+            message=say("{title} ({known}) is not in the tables", title=place.title, known=known),
+            fixes=(Fix(title=say("Update ivdoctor"), kind="command", command="pip install --upgrade ivdoctor", trial=untried(say("ivdoctor installs nothing"))),),
+        )

@@ -1,0 +1,174 @@
+"""IVD4xx: dtypes that meet and differ."""
+
+from collections.abc import Iterator
+
+from ..facts import Asked, Cell, Driver, Gpu, Mismatch, Place, Towers
+from ..finding import Fix, Problem, Severity
+from ..rule import rule
+from ..text import say
+from ._remedies import fixes, untried, useless
+
+FOUNDING = ("fp16", "bf16")
+"""The cell of the bug ivdoctor was born from: `.half()` weights and bfloat16 pixels."""
+
+
+def judged_cell(mismatch: Mismatch, asked: Asked) -> tuple[Cell | None, Severity]:
+    """The cell the user named and how grave its failure is; the founding one, as a demonstration, where none was named."""
+    if asked.dtype == "auto":
+        given = asked.input_dtype or FOUNDING[1]
+        return mismatch.cell("bf16" if given == "fp16" else "fp16", given), Severity.NOTE
+    severity = Severity.ERROR if asked.input_dtype else Severity.WARNING
+    return mismatch.cell(asked.dtype, asked.input_dtype or "fp32"), severity
+
+
+@rule("IVD401", severity=Severity.NOTE, category="conv-input-param-dtype-mismatch")
+def patch_convolution_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) -> Iterator[Problem]:
+    """
+    The patch convolution gets pixels in another dtype than its weights, and raises.
+
+    The failure of the InternVideo2.5 demo: the model was loaded with `.half()`, the pixels were cast to bfloat16. The vision
+    tower looks up its own dtype one line earlier and applies it to everything but the pixels. Shown here on a
+    miniature that is really run, as a note; a warning where only the model's dtype was named, because casting the input
+    cures it; an error where both were named.
+
+    Source: OpenGVLab/InternVideo issues 243 and 251.
+
+    ## Fix
+    Bring both to one dtype that the hardware computes in: `model = model.to(torch.bfloat16)`, or cast the input.
+    """
+    cell, severity = judged_cell(mismatch, asked)
+    if cell is None or cell.attempt.status == "ran" or cell.model == cell.input:
+        return
+    tried = mismatch.tried(cell.case)
+    raised = sum(one.attempt.status == "raised" for one in mismatch.cells)
+    yield Problem(
+        message=say("a {model} model with {input} pixels raises: {message}", model=cell.model, input=cell.input, message=cell.attempt.message),
+        evidence=(
+            say("{raised} of {all} pairs of model and pixel dtype raise on {place}", raised=raised, all=len(mismatch.cells), place=place.name),
+            *useless(tried),
+        ),
+        severity=severity,
+        location=cell.attempt.location,
+        origin=cell.attempt.origin,
+        fixes=fixes(tried, place, asked),
+    )
+
+
+def _towers(mismatch: Mismatch, operator: str, preferred: str) -> Towers | None:
+    """A combination that raises at this operator, the well-known one first."""
+    raised = [one for one in mismatch.towers if one.attempt.location is not None and one.attempt.location.op == operator]
+    return next((one for one in raised if one.case == preferred), raised[0] if raised else None)
+
+
+def _tower_problem(one: Towers, count: int, mismatch: Mismatch, place: Place, asked: Asked) -> Problem:
+    tried = mismatch.tried(one.case)
+    return Problem(
+        message=say(
+            "vision {vision}, projector {projector}, LM {lm}: {message}",
+            vision=one.vision,
+            projector=one.projector,
+            lm=one.lm,
+            message=one.attempt.message,
+        ),
+        evidence=(say("{count} of {all} such combinations raise there", count=count, all=len(mismatch.towers)), *useless(tried)),
+        location=one.attempt.location,
+        origin=one.attempt.origin,
+        fixes=fixes(tried, place, asked),
+    )
+
+
+@rule("IVD402", severity=Severity.NOTE, category="index-write-dtype-mismatch")
+def visual_tokens_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) -> Iterator[Problem]:
+    """
+    The visual tokens are written into text embeddings of another dtype, and the write raises.
+
+    What follows a cast of one tower alone: the line moves the tokens to the right device and forgets their dtype. Shown on
+    the miniature, as a note.
+
+    ## Fix
+    Load every part in one dtype, or cast the tokens where they are written.
+    """
+    one = _towers(mismatch, "aten.index_put_", "bf16/bf16/fp16")
+    if one:
+        count = sum(1 for other in mismatch.towers if other.attempt.location and other.attempt.location.op == "aten.index_put_")
+        yield _tower_problem(one, count, mismatch, place, asked)
+
+
+@rule("IVD403", severity=Severity.NOTE, category="matmul-dtype-mismatch")
+def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) -> Iterator[Problem]:
+    """
+    The projector's weights have another dtype than the vision tower's output, and its first product raises.
+
+    A projector that was trained later is often stored, and so loaded, in another precision. Shown on the miniature, as a note.
+
+    ## Fix
+    Load every part in one dtype.
+    """
+    one = _towers(mismatch, "aten.linear", "bf16/fp32/fp32")
+    if one:
+        count = sum(1 for other in mismatch.towers if other.attempt.location and other.attempt.location.module.startswith("projector"))
+        yield _tower_problem(one, count, mismatch, place, asked)
+
+
+@rule("IVD404", severity=Severity.ERROR, category="cpu-half-op-unsupported")
+def agreeing_dtypes_fail(mismatch: Mismatch, place: Place, asked: Asked, driver: Driver | None, gpu: Gpu | None) -> Iterator[Problem]:
+    """
+    Model and input have the same dtype, and the pass fails all the same, or gives no finite numbers.
+
+    Then this PyTorch has no kernel for the format on this device, and no cast between the two cures it. On a CPU beside a GPU the
+    first question is why the tensor is on the CPU. A note for formats other than the one asked for.
+
+    ## Fix
+    Use a format that runs here, or the device it was meant for.
+    """
+    for cell in mismatch.cells:
+        if cell.model != cell.input or (cell.attempt.status == "ran" and cell.attempt.relative_l2 >= 0):
+            continue
+        elsewhere = asked.dtype != "auto" and not asked.concerns(cell.model)
+        said = cell.attempt.message or say("the output is not finite")
+        yield Problem(
+            message=say("a {dtype} model with {dtype} pixels fails on {place}: {message}", dtype=cell.model, place=place.name, message=said),
+            severity=Severity.NOTE if elsewhere else None,
+            category=_category(place, cell),
+            location=cell.attempt.location,
+            fixes=(*_why_on_the_cpu(place, driver, gpu), *fixes(mismatch.tried(cell.case), place, asked)),
+        )
+
+
+def _category(place: Place, cell: Cell) -> str:
+    if cell.attempt.status == "ran":
+        return "fp16-overflow" if cell.model == "fp16" else ""
+    if cell.model == "bf16":
+        return "bf16-op-unsupported"
+    return "cpu-half-op-unsupported" if place.kind == "cpu" and cell.model == "fp16" else ""
+
+
+def _why_on_the_cpu(place: Place, driver: Driver | None, gpu: Gpu | None) -> tuple[Fix, ...]:
+    """A half-precision model on the CPU of a machine with a GPU is there by mistake more often than not."""
+    devices = [device.name for device in gpu.devices] if gpu and gpu.devices else [device.name for device in driver.devices] if driver else []
+    if place.kind != "cpu" or not devices:
+        return ()
+    title = say("Ask why the tensor is on the CPU: this machine has {names}", names=", ".join(dict.fromkeys(devices)))
+    return (Fix(title=title, code='model = model.to("cuda")', trial=untried(say("it depends on the caller's code"))),)
+
+
+@rule("IVD405", severity=Severity.ERROR)
+def no_remedy_helps(mismatch: Mismatch, place: Place) -> Iterator[Problem]:
+    """
+    A clash of dtypes was reproduced, every remedy was tried, and none of them runs.
+
+    The device or the build is at fault, not the dtypes.
+
+    ## Fix
+    Look at the findings of IVD1xx and IVD2xx first.
+    """
+    for cell in mismatch.cells:
+        tried = mismatch.tried(cell.case)
+        if cell.attempt.status == "raised" and tried and all(trial.status == "failed" for trial in tried):
+            yield Problem(
+                message=say("no remedy helps a {model} model with {input} pixels on {place}", model=cell.model, input=cell.input, place=place.name),
+                evidence=useless(tried),
+                location=cell.attempt.location,
+            )
+
+

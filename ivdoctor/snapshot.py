@@ -1,0 +1,68 @@
+"""The snapshot: everything that was looked at on one machine, to be judged here or elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import __version__, codec
+from .outcome import Outcome
+from .redact import Redactor
+
+SCHEMA = "ivdoctor.snapshot/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The file format of `ivdoctor collect`."""
+
+    schema: str = SCHEMA
+    version: str = __version__
+    """Of the ivdoctor that looked."""
+    collected: str
+    """The day, ISO 8601."""
+    origin: str = "recorded"
+    """`recorded` on a real machine, or `made by hand`, with what it was made from."""
+    outcomes: tuple[Outcome, ...]
+
+    def dump(self) -> str:
+        """As JSON, for people to read too."""
+        import json
+
+        return json.dumps(codec.plain(self), indent=1, ensure_ascii=False) + "\n"
+
+
+def load(text: bytes | str, facts: Mapping[str, type]) -> Snapshot:
+    """
+    A snapshot from its JSON; what shows itself as personal or secret is scrubbed again.
+
+    Args:
+        facts: fact types by subject; a subject that is not among them keeps its outcome and loses its fact.
+
+    Raises:
+        Malformed: not a snapshot, a torn one, or one of another version.
+    """
+    raw = codec.load(text)
+    if not isinstance(raw, dict) or "schema" not in raw:
+        raise codec.Malformed("this is not an ivdoctor snapshot")
+    if raw["schema"] != SCHEMA:
+        raise codec.Malformed(f"its schema is {str(raw['schema'])[:60]!r}; this ivdoctor reads {SCHEMA!r}")
+    snapshot = codec.build(raw, Snapshot)
+    redactor = Redactor()
+    outcomes = tuple(redactor.outcome(_typed(one, facts)) for one in snapshot.outcomes)
+    return Snapshot(version=snapshot.version, collected=snapshot.collected, origin=snapshot.origin, outcomes=outcomes)
+
+
+def _typed(outcome: Outcome, facts: Mapping[str, type]) -> Outcome:
+    from dataclasses import replace
+
+    if outcome.fact is None:
+        if outcome.status == "ok":
+            raise codec.Malformed(f"{outcome.subject}: status ok without a fact")
+        return outcome
+    if outcome.subject not in facts:
+        return replace(outcome, status="absent", fact=None, reason="no installed probe knows this subject")
+    try:
+        fact: Any = codec.build(outcome.fact, facts[outcome.subject])
+    except codec.Malformed as error:
+        raise codec.Malformed(f"{outcome.subject}: {error}") from error
+    return replace(outcome, fact=fact)

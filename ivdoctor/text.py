@@ -1,0 +1,27 @@
+"""Every sentence a user reads: a template with named fields, looked up by gettext."""
+
+import gettext
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import LiteralString  # Python 3.11; only the type checker needs it
+
+DOMAIN = "ivdoctor"
+
+
+@cache
+def _catalogue() -> gettext.NullTranslations:
+    """The user's language by LANGUAGE, LC_ALL, LC_MESSAGES and LANG; English where there is none."""
+    return gettext.translation(DOMAIN, Path(__file__).with_name("locale"), fallback=True)
+
+
+def say(template: "LiteralString", /, **fields: object) -> str:
+    """
+    A sentence in the user's language.
+
+    Codes, dtype names and code belong in the fields: those never change with the language.
+    """
+    sentence = _catalogue().gettext(template)
+    return sentence.format(**fields) if fields else sentence

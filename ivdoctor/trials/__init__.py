@@ -1,0 +1,1 @@
+"""Trying remedies for real: the only place that casts, retries and compares. Runs in rooms."""

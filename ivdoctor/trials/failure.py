@@ -1,0 +1,70 @@
+"""Reading a living exception: where it was raised, in which module, by which operator, and what made the odd dtype."""
+
+import linecache
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from ..facts import Site
+
+OPERATORS = {
+    "conv1d": "aten.convolution",
+    "conv2d": "aten.convolution",
+    "conv3d": "aten.convolution",
+    "linear": "aten.linear",
+    "layer_norm": "aten.native_layer_norm",
+    "__setitem__": "aten.index_put_",
+    "matmul": "aten.matmul",
+    "__matmul__": "aten.matmul",
+    "cat": "aten.cat",
+}
+"""torch functions to the operators they reach; others are named as they are."""
+
+LOST = (
+    "device-side assert",
+    "illegal memory access",
+    "illegal instruction",
+    "misaligned address",
+    "unspecified launch failure",
+    "uncorrectable ECC error",
+    "device is lost",
+)
+"""Errors after which nothing runs on that device in that process. A missing kernel or a full memory is none."""
+
+
+def device_is_lost(error: BaseException) -> bool:
+    """Whether the process must be given up with this error."""
+    return any(mark in str(error) for mark in LOST)
+
+
+def first_line(error: BaseException) -> str:
+    """The message without the C++ frames and hints that follow it in some builds."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def location(error: BaseException, model: Any, operator: str, *, own: Callable[[str], bool], root: str) -> Site:
+    """
+    The innermost line of the model's own code, the innermost module on the way there, and the operator.
+
+    Args:
+        operator: the torch function that raised.
+        own: says of a file whether it is the model's code: lines of torch itself tell a user nothing.
+        root: files are named relative to the folder above this one.
+    """
+    names = {id(module): name for name, module in model.named_modules()}
+    file, line, module = "", 0, ""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        module = names.get(id(frame.f_locals.get("self")), module)
+        if own(frame.f_code.co_filename):
+            file, line = frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+    return Site(
+        module=module,
+        file=os.path.relpath(file, os.path.dirname(root)).replace(os.sep, "/") if file else "",
+        line=line,
+        op=OPERATORS.get(operator, operator and f"torch.{operator}"),
+        code=linecache.getline(file, line).strip() if file else "",
+    )

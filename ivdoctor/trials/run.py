@@ -1,0 +1,92 @@
+"""One forward pass of the miniature, with whatever dtypes its parts and its pixels have."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from ..facts import Attempt, Site
+from ..probe import DeviceFault
+from .failure import device_is_lost, first_line, location
+from .miniature import Miniature
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CODE = {os.path.join(PACKAGE, "trials", name) for name in ("miniature.py", "remedies.py")}
+"""Where the miniature's own lines stand, a remedy's way of calling it included."""
+
+Forward = Callable[[Miniature, Tensor, Tensor], Tensor]
+
+
+def forward(model: Miniature, pixels: Tensor, ids: Tensor) -> Tensor:
+    """The plain call; a remedy may put another in its place."""
+    logits: Tensor = model(pixels, ids)
+    return logits
+
+
+class _LastFunction(TorchFunctionMode):
+    """Remembers the innermost torch function that raised."""
+
+    name = ""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401  # torch's own signature
+        try:
+            return function(*args, **(kwargs or {}))
+        except Exception:
+            self.name = self.name or getattr(function, "__name__", "")
+            raise
+
+
+def attempt(model: Miniature, pixels: Tensor, ids: Tensor, expected: Tensor, call: Forward = forward) -> Attempt:
+    """
+    Run it and say what happened.
+
+    Args:
+        expected: the fp32 model's logits on the CPU.
+
+    Raises:
+        DeviceFault: the device is lost to this process.
+    """
+    try:
+        with torch.no_grad():
+            logits = call(model, pixels, ids)
+    except (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError) as error:
+        if device_is_lost(error):
+            raise DeviceFault(first_line(error)) from error
+        raised = location(error, model, _culprit(model, pixels, ids, call), own=CODE.__contains__, root=PACKAGE)
+        return Attempt(
+            status="raised",
+            error=type(error).__name__,
+            message=first_line(error),
+            location=raised,
+            origin=_origin(raised, model, pixels),
+        )
+    distance = float((logits.cpu().double() - expected).norm() / expected.norm())
+    return Attempt(
+        status="ran",
+        output=_name(logits.dtype),
+        relative_l2=distance if distance == distance else -1.0,
+    )
+
+
+def _culprit(model: Miniature, pixels: Tensor, ids: Tensor, call: Forward) -> str:
+    """The torch function that raises, from a second run: watching every run would double its cost."""
+    watching = _LastFunction()
+    with contextlib.suppress(Exception), torch.no_grad(), watching:
+        call(model, pixels, ids)
+    return watching.name
+
+
+def _origin(raised: Site, model: Miniature, pixels: Tensor) -> Site:
+    """What gave the operator its odd operand: the caller's pixels, or the part before this one."""
+    if raised.module.startswith("vision"):
+        return Site(module="pixel_values", dtype=_name(pixels.dtype))
+    maker = "vision" if raised.module.startswith("projector") else "projector"
+    return Site(module=maker, dtype=_name(next(getattr(model, maker).parameters()).dtype))
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

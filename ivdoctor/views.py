@@ -1,0 +1,168 @@
+"""Facts as people read them: the summary's lines and the tables. Formats render these and know no facts."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+from .facts import HALVES, Attempt, Cpu, Driver, Environ, Gpu, Host, Mismatch, Packages, Place, Precision, Torch, Trial
+from .outcome import Outcome
+from .report import Grid, GridCell, Line
+from .text import say
+
+SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+
+MARKS: dict[str, Literal["good", "bad", "poor", "none"]] = {"native": "good", "emulated": "poor", "none": "bad", "unknown": "none"}
+
+
+def summary(outcomes: Iterable[Outcome], facts: Mapping[type, Any]) -> Iterator[Line]:
+    """The machine in a few lines; what could not be looked at says so."""
+    texts = {"host": _host, "cpu": _cpu, "driver": _driver, "gpu": _gpu, "torch": _torch, "packages": _packages, "environ": _environ}
+    by_subject = {one.subject: one for one in outcomes if not one.place}
+    for subject, text in texts.items():
+        outcome = by_subject.get(subject)
+        if outcome is None:
+            continue
+        told = text(outcome.fact) if outcome.fact is not None else f"{outcome.status}: {outcome.reason}"
+        yield Line(label=subject, text=told)
+
+
+def _host(host: Host) -> str:
+    extras = [name for name, is_so in (("WSL", host.wsl), (say("container"), host.container)) if is_so]
+    where = f" ({', '.join(extras)})" if extras else ""
+    return f"{host.system} {host.machine}{where}, {host.implementation} {host.python}, {_gib(host.memory_mib)}"
+
+
+def _cpu(cpu: Cpu) -> str:
+    features = ", ".join(cpu.features) or say("no half-precision instructions")
+    return f"{cpu.name} ({cpu.microarchitecture}), {say('{count} cores', count=cpu.cores)}: {features}"
+
+
+def _driver(driver: Driver) -> str:
+    names = ", ".join(device.name for device in driver.devices) or say("no devices")
+    return f"NVIDIA {driver.version}, CUDA {driver.cuda[0]}.{driver.cuda[1]}: {names}"
+
+
+def _gpu(gpu: Gpu) -> str:
+    if not gpu.devices:
+        return say("torch sees no accelerator")
+    return "; ".join(
+        f"{one.name}" + (f" (sm_{one.compute_capability[0]}{one.compute_capability[1]})" if one.compute_capability else f" ({one.gfx})" if one.gfx else "")
+        for one in gpu.devices
+    )
+
+
+def _torch(torch: Torch) -> str:
+    if torch.hip:
+        build = f"ROCm {torch.hip}"
+    elif torch.cuda:
+        build = f"CUDA {torch.cuda[0]}.{torch.cuda[1]}"
+    else:
+        build = say("built without CUDA")
+    code = f", {' '.join(torch.arch_list)}" if torch.arch_list else ""
+    return f"{torch.version}, {build}{code}"
+
+
+def _packages(packages: Packages) -> str:
+    return ", ".join(f"{one.name} {one.version}" for one in packages.installed) or say("none of those that matter")
+
+
+def _environ(environ: Environ) -> str:
+    return ", ".join(f"{one.name}={one.value}" for one in environ.variables) or say("nothing set that bears on precision")
+
+
+def _gib(mib: int) -> str:
+    return f"{mib / 1024:.0f} GiB"
+
+
+def grids(outcomes: Iterable[Outcome], found: Iterable[Place]) -> Iterator[Grid]:
+    """Per place: which formats it carries, and the reproduction with its remedies."""
+    outcomes = tuple(outcomes)
+    for place in found:
+        here = {type(one.fact): one.fact for one in outcomes if one.place == place.name and one.fact is not None}
+        yield _formats(place, here.get(Precision))
+        if Mismatch in here:
+            yield _cells(place, here[Mismatch])
+            yield _towers(place, here[Mismatch])
+            yield _remedies(place, here[Mismatch])
+
+
+def _formats(place: Place, precision: Precision | None) -> Grid:
+    operations = precision.operations if precision else ()
+    names = list(dict.fromkeys(one.name for one in operations))
+    ran = {(one.dtype, one.name): one.status for one in operations}
+    rows = []
+    for dtype in (*HALVES, "tf32", "fp8_e4m3", "fp8_e5m2", "int8", "int4", "fp4"):
+        support = place.dtypes.of(dtype)
+        statuses = [ran.get((dtype, name), "") for name in names]  # type: ignore[call-overload]  # other formats were not run
+        rows.append((GridCell(text=dtype), GridCell(text=support, mark=MARKS[support]), *map(_status, statuses)))
+    caption = say("Hardware by the tables ({source}); the operations were really run.", source=place.dtypes.source or place.dtypes.note)
+    return Grid(title=say("Number formats"), place=place.name, columns=(say("format"), say("hardware"), *names), rows=tuple(rows), caption=caption)
+
+
+def _status(status: str) -> GridCell:
+    if not status:
+        return GridCell(text="-")
+    return GridCell(text=status, mark="good" if status == "works" else "bad")
+
+
+def _cells(place: Place, mismatch: Mismatch) -> Grid:
+    rows = []
+    for model in HALVES:
+        row = [GridCell(text=model)]
+        for given in HALVES:
+            cell = mismatch.cell(model, given)
+            row.append(_cell(cell.attempt) if cell else GridCell(text="-"))
+        rows.append(tuple(row))
+    return Grid(
+        title=say("The InternVideo2.5 failure, reproduced: model dtype by pixel dtype"),
+        place=place.name,
+        columns=(say("model \\ pixels"), *HALVES),
+        rows=tuple(rows),
+        caption=say("A miniature with random weights, built into ivdoctor and really run here. Relative L2 is against its fp32 logits."),
+    )
+
+
+def _cell(attempt: Attempt) -> GridCell:
+    if attempt.status == "raised":
+        return GridCell(text=f"{attempt.error}: {attempt.message}", brief=say("raises"), mark="bad")
+    if attempt.relative_l2 < 0:
+        return GridCell(text=say("ran, output is not finite"), brief=say("not finite"), mark="bad")
+    error = f"{attempt.relative_l2:.1e}" if attempt.relative_l2 else "0"
+    return GridCell(text=say("ran, relative L2 {error}", error=error), brief=say("ran"), mark="good")
+
+
+def _towers(place: Place, mismatch: Mismatch) -> Grid:
+    rows = []
+    for one in mismatch.towers:
+        where = f"{one.attempt.location.module or 'forward'}: {one.attempt.location.op}" if one.attempt.location else ""
+        rows.append((*(GridCell(text=part) for part in (one.vision, one.projector, one.lm)), _cell(one.attempt), GridCell(text=where)))
+    return Grid(
+        title=say("Parts loaded in different formats"),
+        place=place.name,
+        columns=(say("vision"), say("projector"), "LM", say("result"), say("where")),
+        rows=tuple(rows),
+        caption=say("The pixels are in the vision tower's format."),
+        detail=True,
+    )
+
+
+def _remedies(place: Place, mismatch: Mismatch) -> Grid:
+    cases = list(dict.fromkeys(trial.case for trial in mismatch.trials if trial.case.count("/") == 1))
+    remedies = list(dict.fromkeys(trial.remedy for trial in mismatch.trials if trial.case in cases))
+    by_key = {(trial.case, trial.remedy): trial for trial in mismatch.trials}
+    rows = [(GridCell(text=case), *(_tried(by_key.get((case, remedy))) for remedy in remedies)) for case in cases]
+    return Grid(
+        title=say("Remedies, tried on each failing cell"),
+        place=place.name,
+        columns=(say("model/pixels"), *remedies),
+        rows=tuple(rows),
+        caption=say("Passed: the miniature ran with the remedy applied, in the format named."),
+        detail=True,
+    )
+
+
+def _tried(trial: Trial | None) -> GridCell:
+    if trial is None:
+        return GridCell(text="-")
+    if trial.status == "passed":
+        return GridCell(text=say("passed, {dtype}", dtype=trial.computes_in), mark="good")
+    return GridCell(text=say("failed"), mark="bad")
