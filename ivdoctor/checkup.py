@@ -1,11 +1,12 @@
 """The pipeline: look, judge place by place, report. The command line and the Python API both call it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from . import __version__, codec
-from .collect import known
 from .collect import collect as look
+from .collect import known
 from .engine import Unknown, Verdict, judge
 from .facts import Asked, Place, Torch
 from .finding import Finding
@@ -22,14 +23,12 @@ from .text import say
 from .views import grids, summary
 
 
-def collect(*, told: Callable[[str], None] = lambda place: None) -> Snapshot:
+def collect(*, told: Callable[[str], None] = lambda _place: None) -> Snapshot:
     """Look at this machine; nothing personal or secret stays in what comes back."""
-    from datetime import date
-
     registered = plugins()
     redactor = Redactor(Identity.here())
     outcomes = [*look(registered.probes, told=told), *registered.broken]
-    return Snapshot(collected=date.today().isoformat(), outcomes=tuple(map(redactor.outcome, outcomes)))
+    return Snapshot(collected=datetime.now(tz=timezone.utc).date().isoformat(), outcomes=tuple(map(redactor.outcome, outcomes)))
 
 
 def check(
@@ -37,7 +36,7 @@ def check(
     *,
     snapshot: Snapshot | None = None,
     fail_on: FailOn = FailOn.ERROR,
-    told: Callable[[str], None] = lambda place: None,
+    told: Callable[[str], None] = lambda _place: None,
 ) -> Report:
     """
     Whether this machine, or the one in the snapshot, is ready.
@@ -106,7 +105,7 @@ def _report(
         reason=_reason(verdict, findings, gaps, fail_on),
         fail_on=fail_on.value,
         places=tuple(_place_verdict(place, findings, outcomes, gaps, fail_on) for place in found),
-        summary=tuple(summary(outcomes, shared)),
+        summary=tuple(summary(outcomes)),
         subjects=_subjects(outcomes),
         findings=tuple(findings),
         grids=tuple(grids(outcomes, found)),
@@ -127,7 +126,9 @@ def _report(
 def _gaps(outcomes: Iterable[Outcome], shared: Mapping[type, Any]) -> list[str]:
     """What keeps a yes from being certain: looking that went wrong, and torch, without which nothing runs."""
     gaps = [
-        say("{subject} {status}: {reason}", subject=f"{one.subject} ({one.place})" if one.place else one.subject, status=one.status, reason=one.reason)
+        say(
+            "{subject} {status}: {reason}", subject=f"{one.subject} ({one.place})" if one.place else one.subject, status=one.status, reason=one.reason
+        )
         for one in outcomes
         if one.status in BROKEN
     ]
@@ -155,7 +156,8 @@ def _reason(verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: 
 def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcome, ...], gaps: list[str], fail_on: FailOn) -> PlaceVerdict:
     mine = [one for one in findings if one.place in ("", place.name)]
     unsure = bool(gaps) and (
-        any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes) or not any(one.status == "ok" and one.place == place.name for one in outcomes)
+        any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes)
+        or not any(one.status == "ok" and one.place == place.name for one in outcomes)
     )
     return PlaceVerdict(
         name=place.name,

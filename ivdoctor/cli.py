@@ -10,8 +10,6 @@ import click
 from . import __version__
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .report import Report
 
 BUILTIN_FORMATS = "terminal, markdown, html, json, junit, github"
@@ -20,7 +18,7 @@ BUILTIN_FORMATS = "terminal, markdown, html, json, junit, github"
 class Doctor(click.Group):
     """Every way out of every command ends in an exit code of the documented table."""
 
-    def main(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ANN401  # click's own signature
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run; never show a traceback for what the user did, and never call ivdoctor's own failure a finding."""
         kwargs["standalone_mode"] = False
         try:
@@ -54,12 +52,22 @@ PRECISIONS = ["fp32", "fp16", "bf16"]
 @main.command()
 @click.option("--dtype", type=click.Choice(["auto", *PRECISIONS]), default="auto", show_default=True, help="The model's precision.")
 @click.option("--input-dtype", type=click.Choice(PRECISIONS), help="The precision of its float inputs.")
-@click.option("--format", "formats", multiple=True, metavar="NAME", help=f"{BUILTIN_FORMATS}, or a plugin's; repeatable.  [default: terminal, or by the suffix of -o]")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="NAME",
+    help=f"{BUILTIN_FORMATS}, or a plugin's; repeatable.  [default: terminal, or by the suffix of -o]",
+)
 @click.option("-o", "--output", type=click.Path(), metavar="FILE|DIR/", help="Where to; a directory for several formats.  [default: stdout]")
-@click.option("--fail-on", type=click.Choice(["error", "warning", "never"]), default="error", show_default=True, help="From which severity the answer is no.")
+@click.option(
+    "--fail-on", type=click.Choice(["error", "warning", "never"]), default="error", show_default=True, help="From which severity the answer is no."
+)
 @click.option("--snapshot", type=click.Path(), metavar="FILE", help="Judge a machine that `ivdoctor collect` has recorded.")
-@click.option("--repro", type=click.Path(), metavar="FILE", help="Also write a script of a few lines, without ivdoctor in it, that fails the same way.")
-def check(
+@click.option(
+    "--repro", type=click.Path(), metavar="FILE", help="Also write a script of a few lines, without ivdoctor in it, that fails the same way."
+)
+def check(  # noqa: PLR0917  # click passes by keyword
     dtype: str,
     input_dtype: str | None,
     formats: tuple[str, ...],
@@ -138,7 +146,7 @@ def rules() -> int:
     return 0
 
 
-def _snapshot(path: str) -> Any:  # noqa: ANN401  # a Snapshot; its module is not imported for --help
+def _snapshot(path: str) -> Any:
     """Read it, or one clear line."""
     from pathlib import Path
 
@@ -170,7 +178,7 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _job_summary(outlet: Any, report: Report) -> None:  # noqa: ANN401  # an Outlet
+def _job_summary(outlet: Any, report: Report) -> None:
     """GitHub shows the file named in GITHUB_STEP_SUMMARY on the run's page."""
     import os
 

@@ -29,8 +29,8 @@ class Collection:
         """Every probe once, each as soon as what it needs is known."""
         waiting = list(probes)
         while waiting:
-            given = {fact for probe in waiting for fact in [probe.fact]}
-            ready = [probe for probe in waiting if not any(need in given for _, need in probe.needs)]
+            coming: list[type] = [probe.fact for probe in waiting]
+            ready = [probe for probe in waiting if not any(need in coming for _, need in probe.needs)]
             if not ready:
                 for probe in waiting:
                     self._note(probe, Answer(status="failed", reason="probes need each other's facts in a circle"))
@@ -80,7 +80,7 @@ class Collection:
         )
 
 
-def collect(probes: Iterable[Probe], *, told: Callable[[str], None] = lambda place: None) -> list[Outcome]:
+def collect(probes: Iterable[Probe], *, told: Callable[[str], None] = lambda _place: None) -> list[Outcome]:
     """
     Look at everything.
 

@@ -1,6 +1,7 @@
 """Facts in, places out: where a model could run on this machine."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .facts import Cpu, Device, Driver, DtypeRow, Gpu, Host, NvmlDevice, Place
@@ -26,15 +27,15 @@ def places(facts: Mapping[type, Any]) -> tuple[Place, ...]:
 
 def _cpu(facts: Mapping[type, Any]) -> Place:
     cpu, host = facts.get(Cpu), facts.get(Host)
-    known = isinstance(cpu, Cpu)
+    known = cpu if isinstance(cpu, Cpu) else None
     return Place(
         name="cpu",
         kind="cpu",
-        title=cpu.name if known else "CPU",
+        title=known.name if known else "CPU",
         memory_mib=host.memory_mib if isinstance(host, Host) else 0,
-        architecture=cpu.microarchitecture if known else "",
+        architecture=known.microarchitecture if known else "",
         reachable=True,
-        dtypes=cpu_dtype_row(cpu.features) if known else DtypeRow(note="the CPU could not be looked at"),
+        dtypes=cpu_dtype_row(known.features) if known else DtypeRow(note="the CPU could not be looked at"),
     )
 
 
@@ -84,6 +85,4 @@ def _distinct(every: list[Place]) -> list[Place]:
 
 
 def _counted(place: Place, count: int) -> Place:
-    from dataclasses import replace
-
     return replace(place, count=count)

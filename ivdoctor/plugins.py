@@ -65,12 +65,12 @@ def _load(points: Any, kind: type[T], broken: list[Outcome]) -> Iterator[T]:
         seen.add(point.value)
         try:
             found = list(_of(point.load(), kind))
-            if not found:
-                raise TypeError(f"{point.value} holds no {kind.__name__}")
         except Exception as error:  # noqa: BLE001  # a plugin that breaks is a finding about the plugin
             broken.append(_broken(point, f"{type(error).__name__}: {error}"))
-        else:
-            yield from found
+            continue
+        if not found:
+            broken.append(_broken(point, f"{point.value} holds no {kind.__name__}"))
+        yield from found
 
 
 def _of(loaded: object, kind: type[T]) -> Iterator[T]:

@@ -1,5 +1,6 @@
 """Looking: a probe is a function whose return type is the fact it gives, and whose parameters are what it needs."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints
@@ -58,12 +59,11 @@ def probe(*, room: str = "plain", timeout: float = 10, memory_mib: int = 4096) -
     def register(look: Look) -> Probe:
         hints = get_type_hints(look)
         fact = hints.pop("return", None)
-        names = look.__code__.co_varnames[: look.__code__.co_argcount]  # type: ignore[attr-defined]  # a def
+        names = list(inspect.signature(look).parameters)
         missing = [name for name in names if name not in hints]
         if missing or not isinstance(fact, type):
             raise TypeError(
-                f"{look.__code__.co_filename}:{look.__code__.co_firstlineno}: "  # type: ignore[attr-defined]
-                f"a probe annotates every parameter and its result with the type of a fact"
+                f"{inspect.getsourcefile(look)}: {look.__qualname__}: a probe annotates every parameter and its result with the type of a fact"
             )
         needs = tuple((name, hints[name]) for name in names)
         return Probe(look=look, fact=fact, needs=needs, room=room, timeout=timeout, memory_mib=memory_mib)

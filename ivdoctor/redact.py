@@ -1,5 +1,6 @@
 """What may leave the machine: names, addresses and secrets are taken out of every text before anything is judged."""
 
+import contextlib
 import dataclasses
 import getpass
 import os
@@ -15,10 +16,57 @@ from .outcome import Outcome
 VERSION = re.compile(r"v?\d[\w.+!~-]{0,63}")
 """What a field typed Version may hold unscrubbed, so that no plugin can smuggle text through one."""
 
-COMMON = frozenset(
-    "root user users admin administrator ubuntu debian ec2-user home host localhost localdomain local guest test runner "
-    "cpu cuda gpu mps xpu rocm torch python linux windows darwin model vision lm projector driver none true false unknown "
-    "fp16 fp32 bf16 half float float16 float32 bfloat16 error warning note ready".split()
+COMMON = frozenset(  # forty quoted words would be harder to read
+    [
+        "root",
+        "user",
+        "users",
+        "admin",
+        "administrator",
+        "ubuntu",
+        "debian",
+        "ec2-user",
+        "home",
+        "host",
+        "localhost",
+        "localdomain",
+        "local",
+        "guest",
+        "test",
+        "runner",
+        "cpu",
+        "cuda",
+        "gpu",
+        "mps",
+        "xpu",
+        "rocm",
+        "torch",
+        "python",
+        "linux",
+        "windows",
+        "darwin",
+        "model",
+        "vision",
+        "lm",
+        "projector",
+        "driver",
+        "none",
+        "true",
+        "false",
+        "unknown",
+        "fp16",
+        "fp32",
+        "bf16",
+        "half",
+        "float",
+        "float16",
+        "float32",
+        "bfloat16",
+        "error",
+        "warning",
+        "note",
+        "ready",
+    ]
 )
 """Names that identify nobody, or that the report needs as words."""
 
@@ -53,13 +101,11 @@ class Identity:
 
     @classmethod
     def here(cls) -> "Identity":
-        """This process's user and machine."""
+        """The user and the machine of this process."""
         homes = {os.path.expanduser("~"), os.environ.get("HOME", ""), os.environ.get("USERPROFILE", "")}
         users = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")}
-        try:
+        with contextlib.suppress(OSError, KeyError):  # a container's user need not have a name
             users.add(getpass.getuser())
-        except (OSError, KeyError):  # a container's user need not have a name
-            pass
         hosts = {platform.node(), os.environ.get("HOSTNAME", ""), os.environ.get("COMPUTERNAME", "")}
         hosts |= {host.partition(".")[0] for host in hosts}
         return cls(homes=_usable(homes), users=_usable(users), hosts=_usable(hosts))

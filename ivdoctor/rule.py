@@ -56,7 +56,7 @@ def rule(
     """
 
     def register(check: Check) -> Rule:
-        where = f"{inspect.getsourcefile(check)}:{check.__code__.co_firstlineno}"  # type: ignore[attr-defined]  # a def
+        where = f"{inspect.getsourcefile(check)}:{check.__code__.co_firstlineno}"
         hints = get_type_hints(check)
         hints.pop("return", None)
         parameters = list(inspect.signature(check).parameters)
@@ -90,4 +90,5 @@ def rule(
 
 def _fact(hint: Any) -> type:
     """`Fact` of `Fact | None`."""
-    return next((one for one in get_args(hint) if one is not type(None)), hint)
+    fact: type = next((one for one in get_args(hint) if one is not type(None)), hint)
+    return fact

@@ -1,6 +1,6 @@
 """Facts as people read them: the summary's lines and the tables. Formats render these and know no facts."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from .facts import HALVES, Attempt, Cpu, Driver, Environ, Gpu, Host, Mismatch, Packages, Place, Precision, Torch, Trial
@@ -13,9 +13,17 @@ SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 MARKS: dict[str, Literal["good", "bad", "poor", "none"]] = {"native": "good", "emulated": "poor", "none": "bad", "unknown": "none"}
 
 
-def summary(outcomes: Iterable[Outcome], facts: Mapping[type, Any]) -> Iterator[Line]:
+def summary(outcomes: Iterable[Outcome]) -> Iterator[Line]:
     """The machine in a few lines; what could not be looked at says so."""
-    texts = {"host": _host, "cpu": _cpu, "driver": _driver, "gpu": _gpu, "torch": _torch, "packages": _packages, "environ": _environ}
+    texts: dict[str, Callable[[Any], str]] = {
+        "host": _host,
+        "cpu": _cpu,
+        "driver": _driver,
+        "gpu": _gpu,
+        "torch": _torch,
+        "packages": _packages,
+        "environ": _environ,
+    }
     by_subject = {one.subject: one for one in outcomes if not one.place}
     for subject, text in texts.items():
         outcome = by_subject.get(subject)
@@ -45,7 +53,8 @@ def _gpu(gpu: Gpu) -> str:
     if not gpu.devices:
         return say("torch sees no accelerator")
     return "; ".join(
-        f"{one.name}" + (f" (sm_{one.compute_capability[0]}{one.compute_capability[1]})" if one.compute_capability else f" ({one.gfx})" if one.gfx else "")
+        f"{one.name}"
+        + (f" (sm_{one.compute_capability[0]}{one.compute_capability[1]})" if one.compute_capability else f" ({one.gfx})" if one.gfx else "")
         for one in gpu.devices
     )
 
@@ -88,11 +97,11 @@ def grids(outcomes: Iterable[Outcome], found: Iterable[Place]) -> Iterator[Grid]
 def _formats(place: Place, precision: Precision | None) -> Grid:
     operations = precision.operations if precision else ()
     names = list(dict.fromkeys(one.name for one in operations))
-    ran = {(one.dtype, one.name): one.status for one in operations}
+    ran: dict[tuple[str, str], str] = {(one.dtype, one.name): one.status for one in operations}
     rows = []
     for dtype in (*HALVES, "tf32", "fp8_e4m3", "fp8_e5m2", "int8", "int4", "fp4"):
         support = place.dtypes.of(dtype)
-        statuses = [ran.get((dtype, name), "") for name in names]  # type: ignore[call-overload]  # other formats were not run
+        statuses = [ran.get((dtype, name), "") for name in names]
         rows.append((GridCell(text=dtype), GridCell(text=support, mark=MARKS[support]), *map(_status, statuses)))
     caption = say("Hardware by the tables ({source}); the operations were really run.", source=place.dtypes.source or place.dtypes.note)
     return Grid(title=say("Number formats"), place=place.name, columns=(say("format"), say("hardware"), *names), rows=tuple(rows), caption=caption)

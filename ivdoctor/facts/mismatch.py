@@ -34,7 +34,7 @@ class Attempt:
     output: str = ""
     """torch's name of the output's dtype, where it ran."""
     relative_l2: float = 0.0
-    """Distance of the logits from the fp32 model's, where it ran."""
+    """Distance of the logits from the fp32 model's, where it ran; -1 where they are not all finite."""
     location: Site | None = None
     origin: Site | None = None
 

@@ -34,7 +34,12 @@ def _lines(report: Report) -> Iterator[str]:
         yield from _finding(finding)
     yield ""
     yield from _unseen(report)
-    yield say("{passed} rules passed, {failed} found something, {skipped} could not be asked", passed=report.rules.passed, failed=report.rules.failed, skipped=len(report.rules.skipped))
+    yield say(
+        "{passed} rules passed, {failed} found something, {skipped} could not be asked",
+        passed=report.rules.passed,
+        failed=report.rules.failed,
+        skipped=len(report.rules.skipped),
+    )
     word, colour = VERDICTS[report.verdict.value]
     yield click.style(f"{word}: ", fg=colour, bold=True) + report.reason
 

@@ -26,7 +26,7 @@ def precision(torch: Torch, place: Place) -> Precision:
 
 
 def _flags(library: Any, place: Place) -> tuple[bool | None, bool | None]:
-    """torch's own answer, and the one without emulation (an argument since 2.4)."""
+    """Torch's own answer, and the one without emulation (an argument since 2.4)."""
     if place.kind not in ("cuda", "rocm", "xpu"):
         return None, None
     backend = library.xpu if place.kind == "xpu" else library.cuda

@@ -1,14 +1,18 @@
 """Rooms: one process for each set of probes that share a fate, so that none can hurt the doctor or another."""
 
-import sys
+import contextlib
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import codec
+from . import linux
 from .forked import Server, ServerLost
 from .spawned import SpawnedDoor
 from .watch import Answer, Door, Job, watch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # Python 3.11; only the type checker needs it
 
 __all__ = ["Answer", "Job", "Rooms"]
 
@@ -24,20 +28,18 @@ class Rooms:
     """
 
     def __init__(self, *, forked: bool | None = None) -> None:
-        self._forked = sys.platform.startswith("linux") if forked is None else forked
+        self._forked = linux.HERE if forked is None else forked
         self._server: Server | None = None
         self._doors: list[Door] = []
 
-    def __enter__(self) -> "Rooms":
+    def __enter__(self) -> "Self":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
         """End whatever still runs."""
         for door in self._doors:
-            try:
+            with contextlib.suppress(ServerLost, OSError):
                 door.kill()
-            except (ServerLost, OSError):
-                continue
         if self._server is not None:
             self._server.close()
 
@@ -77,7 +79,6 @@ class Rooms:
         self._doors.append(door)
         yield from watch(door, jobs)
         self._doors.remove(door)
-        door.results.close()
 
 
 def _written(job: Job) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Server:
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  # this interpreter and our own code
                 [*boot("ivdoctor.rooms.server", "main"), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -80,6 +80,7 @@ class Server:
             message = b""
         if not message:
             code = self._process.wait()
+            self.close()
             last = str(self._words)
             how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise ServerLost("crashed", f"{how}; last words: {last}" if last else how)

@@ -11,6 +11,9 @@ from .. import codec
 from ..probe import Absent, DeviceFault, Probe
 from . import linux
 
+MOST_LINES = 12
+"""Lines of an exception's text that are kept."""
+
 BOOT = "import sys; sys.path[:1] = [p for p in sys.path[:1] if p]; sys.path.append({root!r}); from {module} import {function}; {function}()"
 """The caller's folder must not be able to shadow torch, so the empty path entry of `-c` goes."""
 
@@ -31,9 +34,9 @@ def preload(modules: Sequence[str]) -> dict[str, str]:
     from importlib import import_module
 
     for name in modules:
-        try:
+        try:  # one or two names
             import_module(name)
-        except ModuleNotFoundError as error:
+        except ModuleNotFoundError as error:  # noqa: PERF203  # one or two names
             if error.name == name:
                 return {"status": "absent", "reason": f"{name} is not installed"}
             return {"status": "failed", "reason": f"import {name}: {_said(error)}"}
@@ -78,14 +81,13 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
     """One probe: its fact, or how it failed."""
     began = time.perf_counter()
     try:
-        probe = codec.find(job["probe"])
-        if not isinstance(probe, Probe):
-            raise TypeError(f"{job['probe']} is not a probe")
+        probe: Probe = codec.find(job["probe"])
         given = {name: codec.build(value, codec.find(kind)) for name, (kind, value) in job["given"].items()}
         fact = probe(**given)
-        if not isinstance(fact, probe.fact):
-            raise TypeError(f"{job['probe']} gave a {type(fact).__name__}, not a {probe.fact.__name__}")
-        answer = {"status": "ok", "fact": codec.plain(fact)}
+        if isinstance(fact, probe.fact):
+            answer = {"status": "ok", "fact": codec.plain(fact)}
+        else:
+            answer = {"status": "failed", "reason": f"it gave a {type(fact).__name__}, not a {probe.fact.__name__}"}
     except Absent as absence:
         answer = {"status": "absent", "reason": str(absence)}
     except DeviceFault as fault:
@@ -103,7 +105,7 @@ def _said(error: BaseException) -> str:
 
 def _lines(text: str) -> Iterator[str]:
     for number, line in enumerate(text.splitlines()):
-        if number == 12:
+        if number == MOST_LINES:
             return
         yield line[:500]
 

@@ -5,13 +5,15 @@ import os
 import signal
 import sys
 
+HERE = sys.platform.startswith("linux")
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 
 def prctl(option: int, value: int) -> None:
-    """prctl(2), or nothing where there is none."""
-    if not sys.platform.startswith("linux"):
+    """Set an attribute of this process, or do nothing where the kernel has no such call."""
+    if not HERE:
         return
     import ctypes
 
@@ -31,7 +33,7 @@ def adopt_orphans() -> None:
 
 def children(pid: int | None = None) -> list[int]:
     """Process ids of the direct children; empty where the kernel does not list them."""
-    if not sys.platform.startswith("linux"):
+    if not HERE:
         return []
     found: list[int] = []
     tasks = f"/proc/{pid or os.getpid()}/task"

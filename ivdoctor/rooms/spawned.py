@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from typing import Any, BinaryIO, cast
 
 from . import linux
@@ -17,7 +16,7 @@ class SpawnedDoor:
     """One process, one request."""
 
     def __init__(self, request: dict[str, Any]) -> None:
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  # this interpreter and our own code
             boot("ivdoctor.rooms.inside", "spawned"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -38,7 +37,7 @@ class SpawnedDoor:
 
     def kill(self) -> None:
         """End it and all it started."""
-        if sys.platform == "win32":
+        if os.name == "nt":
             import psutil
 
             with contextlib.suppress(psutil.Error):
@@ -52,7 +51,7 @@ class SpawnedDoor:
 
     def memory_mib(self) -> float:
         """Resident memory of it and all it started."""
-        if sys.platform.startswith("linux"):
+        if linux.HERE:
             return linux.resident_mib(self.pid)
         import psutil
 

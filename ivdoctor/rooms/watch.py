@@ -1,5 +1,6 @@
 """Watching a room from outside: its answers, its time, its memory, its last words."""
 
+import contextlib
 import json
 import queue
 import threading
@@ -79,11 +80,9 @@ class LastWords:
         self._thread.start()
 
     def _drain(self) -> None:
-        try:
+        with self._stream, contextlib.suppress(OSError):
             while chunk := self._stream.read1(1 << 16):  # type: ignore[attr-defined]  # a buffered reader
                 self._tail = (self._tail + chunk)[-self._keep :]
-        except (OSError, ValueError):
-            return
 
     def __str__(self) -> str:
         self._thread.join(0.2)
@@ -92,55 +91,58 @@ class LastWords:
 
 
 def watch(door: Door, jobs: Sequence[Job]) -> Iterator[Answer]:
-    """
-    Answers in the order of the jobs, at least one; fewer than jobs when the room was lost or may be spoilt.
-    """
+    """Answers in the order of the jobs, at least one; fewer than jobs when the room was lost or may be spoilt."""
     events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(door.results, events), daemon=True).start()
     words = LastWords(door.output)
     answered = 0
     deadline = time.monotonic() + LOADING
-    lost: Answer | None = None
-    gone_since: float | None = None
-    while lost is None and answered < len(jobs):
-        try:
-            event = events.get(timeout=TICK)
-        except queue.Empty:
-            lost = _overdrawn(door, jobs[answered].probe, deadline)
-            if lost is None and (ended := door.ended()) is not None:
-                gone_since = gone_since or time.monotonic()
-                if time.monotonic() - gone_since > 10 * TICK:  # what it wrote before its end has arrived by now
-                    lost = _gone(ended, words)
-            continue
-        if event is None:
-            lost = _gone(_await_end(door), words)
-        elif event["event"] == "loaded" and event["status"] != "ok":
-            for _ in jobs[answered:]:
-                answered += 1
-                yield Answer(status=event["status"], reason=event["reason"])
-        elif event["event"] == "start":
+    while answered < len(jobs):
+        event = _next(door, events, words, jobs[answered].probe, deadline)
+        if isinstance(event, Answer):  # the room is lost
+            door.kill()
+            yield event
+            return
+        if event["event"] == "start":
             deadline = time.monotonic() + jobs[answered].probe.timeout
         elif event["event"] == "end":
             answered += 1
             answer = _answer(event)
             last = answered == len(jobs) or answer.status == "failed"
+            yield _with_left(answer, _await_end(door).left) if last else answer
             if last:
-                answer = _with_left(answer, _await_end(door).left)
-            yield answer
-            if answer.status == "failed":
                 break
+        elif event["status"] != "ok":  # what the room had to import
+            yield from [Answer(status=event["status"], reason=event["reason"]) for _ in jobs[answered:]]
+            break
     door.kill()
-    if lost is not None:
-        yield lost
+
+
+def _next(door: Door, events: "queue.SimpleQueue[dict[str, Any] | None]", words: LastWords, probe: Probe, deadline: float) -> dict[str, Any] | Answer:
+    """The next event, or the answer for `probe` of a room that was lost while waiting for one."""
+    gone_since: float | None = None
+    while True:
+        try:
+            event = events.get(timeout=TICK)
+        except queue.Empty:
+            overdrawn = _overdrawn(door, probe, deadline)
+            if overdrawn is not None:
+                return overdrawn
+            ended = door.ended()
+            if ended is None:
+                continue
+            gone_since = gone_since or time.monotonic()
+            if time.monotonic() - gone_since > 10 * TICK:  # what it wrote before its end has arrived by now
+                return _gone(ended, words)
+        else:
+            return _gone(_await_end(door), words) if event is None else event
 
 
 def _read(results: BinaryIO, events: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
     """Lines of JSON until the pipe ends; anything else ends it too."""
-    try:
+    with results, contextlib.suppress(OSError, ValueError):
         while line := results.readline(LINE_LIMIT):
             events.put(json.loads(line))
-    except (OSError, ValueError):
-        pass
     events.put(None)
 
 

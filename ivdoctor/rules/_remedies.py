@@ -16,8 +16,9 @@ def wanted(place: Place, asked: Asked) -> Half:
     """The format to keep: the one asked for, or the best the place computes in natively."""
     if asked.dtype != "auto":
         return asked.dtype
-    natives: list[Half] = [one for one in ("bf16", "fp16") if place.dtypes.of(one) == "native"]  # type: ignore[misc]  # two of the three
-    return natives[0] if natives else "fp32"
+    if place.dtypes.bf16 == "native":
+        return "bf16"
+    return "fp16" if place.dtypes.fp16 == "native" else "fp32"
 
 
 def ranked(trials: Iterable[Trial], place: Place, asked: Asked) -> list[Trial]:
@@ -46,7 +47,10 @@ def _fix(trial: Trial, place: Place) -> Fix:
             say("Cast the input to the model's own dtype"),
             "pixel_values = pixel_values.to(next(model.parameters()).dtype)",
         ),
-        "unify": (say("Load every part in the language model's dtype, {dtype}", dtype=dtype), f"model = model.to({dtype})\npixel_values = pixel_values.to({dtype})"),
+        "unify": (
+            say("Load every part in the language model's dtype, {dtype}", dtype=dtype),
+            f"model = model.to({dtype})\npixel_values = pixel_values.to({dtype})",
+        ),
         "cast-at-write": (
             say("Cast the visual tokens where they are written"),
             "input_embeds[selected] = vit_embeds.reshape(-1, C).to(input_embeds.device, input_embeds.dtype)",

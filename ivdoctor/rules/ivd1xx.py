@@ -124,9 +124,20 @@ def torch_sees_no_device(torch: Torch, driver: Driver, environ: Environ) -> Iter
     if torch.cuda is None or torch.cuda_available or not driver.devices or hidden(environ) or torch.cuda[0] > driver.cuda[0]:
         return
     yield Problem(
-        message=say("the driver {driver} lists {count} device(s), and torch {torch} sees none", driver=driver.version, count=len(driver.devices), torch=torch.version),
+        message=say(
+            "the driver {driver} lists {count} device(s), and torch {torch} sees none",
+            driver=driver.version,
+            count=len(driver.devices),
+            torch=torch.version,
+        ),
         evidence=("torch.cuda.is_available() = False", f"NVML: {', '.join(device.name for device in driver.devices)}"),
-        fixes=(Fix(title=say("Give the container the device, or reload the driver"), kind="setting", trial=untried(say("it needs rights that ivdoctor does not take"))),),
+        fixes=(
+            Fix(
+                title=say("Give the container the device, or reload the driver"),
+                kind="setting",
+                trial=untried(say("it needs rights that ivdoctor does not take")),
+            ),
+        ),
     )
 
 
@@ -145,7 +156,9 @@ def devices_hidden(environ: Environ, driver: Driver) -> Iterator[Problem]:
         yield Problem(
             message=say("CUDA_VISIBLE_DEVICES hides all {count} device(s)", count=len(driver.devices)),
             evidence=(f"CUDA_VISIBLE_DEVICES={value!r}",),
-            fixes=(Fix(title=say("Unset it"), kind="setting", command="unset CUDA_VISIBLE_DEVICES", trial=untried(say("it is the caller's setting"))),),
+            fixes=(
+                Fix(title=say("Unset it"), kind="setting", command="unset CUDA_VISIBLE_DEVICES", trial=untried(say("it is the caller's setting"))),
+            ),
         )
 
 
@@ -233,5 +246,7 @@ def precision_variable_set(environ: Environ) -> Iterator[Problem]:
             yield Problem(
                 message=f"{variable.name}={variable.value}: {row['meaning']}",
                 evidence=(f"{row['source']} ({row['date']})",),
-                fixes=(Fix(title=say("Unset it"), kind="setting", command=f"unset {variable.name}", trial=untried(say("it is the caller's setting"))),),
+                fixes=(
+                    Fix(title=say("Unset it"), kind="setting", command=f"unset {variable.name}", trial=untried(say("it is the caller's setting"))),
+                ),
             )

@@ -15,7 +15,7 @@ NAIVE = "fp16 or bf16 matrix products without the instruction ran 160 to 180 tim
 @rule("IVD201", severity=Severity.WARNING, category="bf16-unsupported-gpu")
 def bf16_emulated(place: Place, asked: Asked, mismatch: Mismatch | None) -> Iterator[Problem]:
     """
-    This accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back.
+    The accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back.
 
     Tensors can be made and small tests pass, so most checks say yes. But convolutions lack kernels, attention
     falls back to the slowest backend, Triton and vLLM refuse, and what runs is slow. An error where bf16 was asked for.
@@ -66,9 +66,13 @@ def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision) -> Iter
     if precision.bf16_flag_native is not None:
         evidence.append(f"torch.cuda.is_bf16_supported(including_emulation=False) = {precision.bf16_flag_native}")
     if means:
-        evidence.append(say("in torch {version} the call means: {means} ({source})", version=torch.version, means=means["bare_means"], source=means["source"]))
+        evidence.append(
+            say("in torch {version} the call means: {means} ({source})", version=torch.version, means=means["bare_means"], source=means["source"])
+        )
     yield Problem(
-        message=say("torch says bf16 is supported = {flag}; by the tables it is {truth} on {title}", flag=precision.bf16_flag, truth=truth, title=place.title),
+        message=say(
+            "torch says bf16 is supported = {flag}; by the tables it is {truth} on {title}", flag=precision.bf16_flag, truth=truth, title=place.title
+        ),
         evidence=tuple(evidence),
         fixes=(
             Fix(
@@ -99,16 +103,24 @@ def native_format_fails(place: Place, precision: Precision) -> Iterator[Problem]
         failed = precision.refused(dtype)
         if place.dtypes.of(dtype) == "native" and failed:
             yield Problem(
-                message=say("{dtype} is native on {title}, but {names} failed", dtype=dtype, title=place.title, names=", ".join(one.name for one in failed)),
+                message=say(
+                    "{dtype} is native on {title}, but {names} failed", dtype=dtype, title=place.title, names=", ".join(one.name for one in failed)
+                ),
                 evidence=tuple(f"{one.name}: {one.message or say('wrong result, relative L2 {error:.1e}', error=one.error)}" for one in failed),
-                fixes=(Fix(title=say("Reinstall torch and its libraries from one source"), kind="command", trial=untried(say("ivdoctor installs nothing"))),),
+                fixes=(
+                    Fix(
+                        title=say("Reinstall torch and its libraries from one source"),
+                        kind="command",
+                        trial=untried(say("ivdoctor installs nothing")),
+                    ),
+                ),
             )
 
 
 @rule("IVD204", severity=Severity.NOTE)
 def half_precision_slow_on_this_cpu(place: Place, asked: Asked) -> Iterator[Problem]:
     """
-    This CPU computes float16 or bfloat16 without instructions for it.
+    The CPU computes float16 or bfloat16 without instructions for it.
 
     Matrix products fall to plain loops, over a hundred times slower than float32, or are converted. Single rows
     stay fast, so token-by-token decoding looks fine while the prompt crawls. A warning where the format was asked for.
@@ -137,7 +149,7 @@ def half_precision_slow_on_this_cpu(place: Place, asked: Asked) -> Iterator[Prob
 @rule("IVD205", severity=Severity.WARNING)
 def fp16_not_native(place: Place, asked: Asked) -> Iterator[Problem]:
     """
-    This accelerator computes float16 at a crippled rate, or not at all.
+    The accelerator computes float16 at a crippled rate, or not at all.
 
     Compute capability 6.1 (P40, GTX 10xx) runs it at 1/64 of the float32 rate; older ones only store it. An error where
     fp16 was asked for.
@@ -147,7 +159,9 @@ def fp16_not_native(place: Place, asked: Asked) -> Iterator[Problem]:
     """
     if place.kind != "cpu" and place.dtypes.fp16 in ("emulated", "none"):
         yield Problem(
-            message=say("fp16 is {support} on {title} ({architecture})", support=place.dtypes.fp16, title=place.title, architecture=place.architecture),
+            message=say(
+                "fp16 is {support} on {title} ({architecture})", support=place.dtypes.fp16, title=place.title, architecture=place.architecture
+            ),
             evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
             severity=Severity.ERROR if asked.concerns("fp16") else None,
             fixes=(Fix(title=say("Compute in float32"), code="model = model.float()", trial=untried(say("its speed was not measured here"))),),
@@ -173,7 +187,14 @@ def tf32_on(torch: Torch, place: Place) -> Iterator[Problem]:
         yield Problem(
             message=say("TF32 is on: {switches}", switches=", ".join(on)),
             evidence=tuple(f"{name} = True" for name in on),
-            fixes=(Fix(title=say("Switch it off"), kind="setting", code="\n".join(f"{name} = False" for name in on), trial=untried(say("a choice, not a fault"))),),
+            fixes=(
+                Fix(
+                    title=say("Switch it off"),
+                    kind="setting",
+                    code="\n".join(f"{name} = False" for name in on),
+                    trial=untried(say("a choice, not a fault")),
+                ),
+            ),
         )
 
 
@@ -190,15 +211,20 @@ def reduced_precision_reductions(torch: Torch, place: Place) -> Iterator[Problem
     if place.kind != "cuda":
         return
     names = [
-        switch.name
-        for switch in torch.switches
-        if switch.name.endswith("reduced_precision_reduction") and switch.value.startswith(("True", "(True"))
+        switch.name for switch in torch.switches if switch.name.endswith("reduced_precision_reduction") and switch.value.startswith(("True", "(True"))
     ]
     if names:
         yield Problem(
             message=say("reduced-precision sums are on for {count} format(s)", count=len(names)),
             evidence=tuple(f"{name} = True" for name in names),
-            fixes=(Fix(title=say("Switch it off"), kind="setting", code="\n".join(f"{name} = False" for name in names), trial=untried(say("a choice, not a fault"))),),
+            fixes=(
+                Fix(
+                    title=say("Switch it off"),
+                    kind="setting",
+                    code="\n".join(f"{name} = False" for name in names),
+                    trial=untried(say("a choice, not a fault")),
+                ),
+            ),
         )
 
 
@@ -216,5 +242,12 @@ def device_not_in_tables(place: Place) -> Iterator[Problem]:
         known = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or place.title
         yield Problem(
             message=say("{title} ({known}) is not in the tables", title=place.title, known=known),
-            fixes=(Fix(title=say("Update ivdoctor"), kind="command", command="pip install --upgrade ivdoctor", trial=untried(say("ivdoctor installs nothing"))),),
+            fixes=(
+                Fix(
+                    title=say("Update ivdoctor"),
+                    kind="command",
+                    command="pip install --upgrade ivdoctor",
+                    trial=untried(say("ivdoctor installs nothing")),
+                ),
+            ),
         )

@@ -170,5 +170,3 @@ def no_remedy_helps(mismatch: Mismatch, place: Place) -> Iterator[Problem]:
                 evidence=useless(tried),
                 location=cell.attempt.location,
             )
-
-

@@ -38,7 +38,8 @@ class Block(nn.Module):
             scores = scores.masked_fill(future, torch.finfo(scores.dtype).min)
         mixed = (scores.softmax(-1) @ qkv[2]).transpose(1, 2).reshape(batch, tokens, -1)
         hidden = hidden + self.out(mixed)
-        return hidden + self.down(functional.gelu(self.up(self.norm2(hidden))))
+        grown: Tensor = self.down(functional.gelu(self.up(self.norm2(hidden))))
+        return hidden + grown
 
 
 class Vision(nn.Module):

@@ -73,7 +73,9 @@ def _tower_trials(patient: Patient, towers: tuple[Towers, ...]) -> Iterator[Tria
                 yield _trial(patient, name, remedy, one.case, (one.vision, one.projector, one.lm), one.vision, one.attempt)
 
 
-def _trial(patient: Patient, name: str, remedy: Remedy, case: str, parts: tuple[Half, Half, Half], pixels: Half, before: Attempt) -> Trial:
+def _trial(  # noqa: PLR0917  # private, called twice
+    patient: Patient, name: str, remedy: Remedy, case: str, parts: tuple[Half, Half, Half], pixels: Half, before: Attempt
+) -> Trial:
     """Half-then-bf16 starts from fp32 weights, as the demo's loader gives them; the others from the failing model."""
     start: tuple[Half, Half, Half] = ("fp32", "fp32", "fp32") if name == "half-then-bf16" else parts
     treated = remedy(*patient.cast(*start, pixels))

@@ -1,6 +1,7 @@
 """One forward pass of the miniature, with whatever dtypes its parts and its pixels have."""
 
 import contextlib
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +33,7 @@ class _LastFunction(TorchFunctionMode):
 
     name = ""
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401  # torch's own signature
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         try:
             return function(*args, **(kwargs or {}))
         except Exception:
@@ -68,7 +69,7 @@ def attempt(model: Miniature, pixels: Tensor, ids: Tensor, expected: Tensor, cal
     return Attempt(
         status="ran",
         output=_name(logits.dtype),
-        relative_l2=distance if distance == distance else -1.0,
+        relative_l2=-1.0 if math.isnan(distance) else distance,
     )
 
 
