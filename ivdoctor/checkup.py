@@ -5,13 +5,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import __version__, codec
-from .collect import collect as look
-from .collect import known
 from .engine import Unknown, Verdict, judge
 from .facts import Asked, Place, Torch
 from .finding import Finding
 from .gate import Answer, FailOn, answer, exit_code
-from .outcome import BROKEN, Outcome, subject_of
+from .outcome import BROKEN, Outcome, known, subject_of
 from .places import places
 from .plugins import Plugins, plugins
 from .redact import Identity, Redactor
@@ -25,6 +23,8 @@ from .views import grids, summary
 
 def collect(*, told: Callable[[str], None] = lambda _place: None) -> Snapshot:
     """Look at this machine; nothing personal or secret stays in what comes back."""
+    from .collect import collect as look
+
     registered = plugins()
     redactor = Redactor(Identity.here())
     outcomes = [*look(registered.probes, told=told), *registered.broken]

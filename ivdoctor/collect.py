@@ -1,6 +1,6 @@
 """Running probes: in the order their needs demand, in their rooms, machine first and then place by place."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,8 @@ class Collection:
             self._note(probe, answer)
 
     def _note(self, probe: Probe, answer: Answer) -> None:
-        status, reason, fact = answer.status, answer.reason, None
+        fact: Any = None
+        status, reason = answer.status, answer.reason
         if status == "ok":
             try:
                 fact = codec.build(answer.fact, probe.fact)
@@ -104,11 +105,6 @@ def collect(probes: Iterable[Probe], *, told: Callable[[str], None] = lambda _pl
 def by_place(probe: Probe) -> bool:
     """Whether a probe looks at one place rather than the machine."""
     return any(need is Place for _, need in probe.needs)
-
-
-def known(outcomes: Iterable[Outcome], place: str = "") -> Mapping[type, Any]:
-    """Facts by type: the machine's, and those of one place."""
-    return {type(one.fact): one.fact for one in outcomes if one.fact is not None and one.place in ("", place)}
 
 
 def _order(room: str) -> int:

@@ -1,5 +1,6 @@
 """What came of looking: absence is data, with a reason."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,6 +26,11 @@ class Outcome:
     """Wall time; kept in snapshots only, so that reports of one snapshot are equal to the byte."""
     builtin: bool = True
     """False for a plugin's probe: what breaks there is not ivdoctor's failure."""
+
+
+def known(outcomes: Iterable[Outcome], place: str = "") -> Mapping[type, Any]:
+    """Facts by type: the machine's, and those of one place."""
+    return {type(one.fact): one.fact for one in outcomes if one.fact is not None and one.place in ("", place)}
 
 
 def subject_of(fact: type) -> str:

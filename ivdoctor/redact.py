@@ -124,10 +124,16 @@ class Redactor:
         """With no identity only what shows itself goes: secrets, addresses, paths below anybody's home."""
         identity = identity or Identity()
         self._homes = identity.homes
+        self._seen: dict[str, str] = {}
         self._names = [(_token(name), f"<{kind}>") for kind in ("host", "user") for name in getattr(identity, kind + "s")]
 
     def text(self, text: str) -> str:
         """The text with placeholders such as `<user>` where something personal or secret stood."""
+        if text not in self._seen:  # facts repeat a few words a thousand times
+            self._seen[text] = self._scrubbed(text)
+        return self._seen[text]
+
+    def _scrubbed(self, text: str) -> str:
         text = URL_CREDENTIALS.sub(r"\1<credentials>@", text)
         text = NAMED_SECRET.sub(r"\1<secret>", text)
         text = SECRETS.sub("<secret>", text)

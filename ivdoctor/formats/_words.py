@@ -1,6 +1,15 @@
-"""Words that every format for people uses, so that they never disagree."""
+"""Words that every format for people uses, so that they never disagree, and the washing of what others wrote."""
 
-from ..finding import Tried
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from typing import Any
+
+from ..facts import Site
+from ..finding import Finding, Fix, Tried
+from ..outcome import BROKEN
+from ..report import Report, Subject
 from ..text import say
 
 VERDICTS = {
@@ -9,6 +18,45 @@ VERDICTS = {
     "undetermined": ("UNDETERMINED", "yellow"),
 }
 """The word and its colour."""
+
+ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC: titles, links
+    r"|\x1b[ -/]*[0-Z\\^-~]"
+)
+BREAKS = re.compile(r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+UNSHOWABLE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+"""Controls, the marks that turn the reading direction, lone surrogates, and what XML forbids."""
+
+LINES = frozenset({"code", "diff", "command"})
+"""Fields of a fix that keep their line breaks; everything else is one line."""
+
+
+def clean(text: str, *, lines: bool = False) -> str:
+    """The text without terminal sequences; what cannot be shown becomes U+FFFD."""
+    text = UNSHOWABLE.sub("\ufffd", BREAKS.sub("\n", ESCAPES.sub("", text)))
+    if lines:
+        return text.strip("\n")
+    return " ".join(filter(None, map(str.strip, text.replace("\t", " ").split("\n"))))
+
+
+def harmless(report: Report) -> Report:
+    """The same report with every text washed; formats for people and for XML begin with this."""
+    washed: Report = _harmless(report)
+    return washed
+
+
+def _harmless(value: Any, *, lines: bool = False) -> Any:
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return clean(value, lines=lines)
+    if isinstance(value, (tuple, list)):
+        return type(value)(_harmless(inner) for inner in value)
+    if isinstance(value, dict):
+        return {_harmless(key): _harmless(inner) for key, inner in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        whole = LINES if isinstance(value, Fix) else frozenset()
+        return replace(value, **{one.name: _harmless(getattr(value, one.name), lines=one.name in whole) for one in fields(value)})
+    return value
 
 
 def how(tried: Tried) -> str:
@@ -20,3 +68,85 @@ def how(tried: Tried) -> str:
         "miniature": say("tried on a miniature, on {where}", where=tried.where),
     }.get(tried.how or "", say("predicted"))
     return proof if tried.status == "passed" else say("{proof}: failed", proof=proof)
+
+
+def measured(tried: Tried) -> str:
+    """The numbers of a trial: `relative l2 5.3e-03`."""
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in tried.metrics.items())
+
+
+def heading(finding: Finding) -> str:
+    """`error IVD401 on cpu: patch-convolution-dtype-differs`."""
+    if finding.place:
+        return say("{severity} {code} on {place}: {name}", severity=finding.severity.value, code=finding.code, place=finding.place, name=finding.name)
+    return say("{severity} {code}: {name}", severity=finding.severity.value, code=finding.code, name=finding.name)
+
+
+def spot(site: Site) -> list[str]:
+    """What is known of a place in code, from the module down to the line."""
+    line = f"{site.file}:{site.line}" if site.file and site.line else site.file
+    return [part for part in (site.module, line, site.op, site.code) if part]
+
+
+def source(site: Site) -> list[str]:
+    """The same of what made the odd dtype, which comes last."""
+    return [*spot(site), site.dtype] if site.dtype else spot(site)
+
+
+def grave(report: Report) -> list[Finding]:
+    """Errors and warnings."""
+    return [one for one in report.findings if one.severity.value != "note"]
+
+
+def notes(report: Report) -> list[Finding]:
+    """The others."""
+    return [one for one in report.findings if one.severity.value == "note"]
+
+
+def named(name: str, place: str) -> str:
+    """`precision on cpu`."""
+    return say("{name} on {place}", name=name, place=place) if place else name
+
+
+def broken(report: Report) -> list[tuple[str, str]]:
+    """What went wrong while looking and judging, and how."""
+    looked = [(named(name, one.place), say("{status}: {reason}", status=one.status, reason=one.reason)) for name, one in report.outcomes() if one.status in BROKEN]
+    judged = [(named(one.code, one.place), one.error) for one in report.rules.errors]
+    return looked + judged
+
+
+def unseen(report: Report) -> list[tuple[str, str]]:
+    """What is not there, and what was odd about what is."""
+    return [
+        (named(name, one.place), say("{status}: {reason}", status=one.status, reason=one.reason))
+        for name, one in report.outcomes()
+        if one.status not in BROKEN and (one.status != "ok" or one.reason)
+    ]
+
+
+def counts(report: Report) -> str:
+    """What became of the rules."""
+    rules = report.rules
+    return say("{passed} rules passed, {failed} found something, {skipped} could not be asked", passed=rules.passed, failed=rules.failed, skipped=len(rules.skipped))
+
+
+def facts(report: Report) -> Iterator[tuple[str, str]]:
+    """The machine's own facts, `host.system` with its value; the tables show those of the places."""
+    for name, subject in report.subjects.items():
+        if isinstance(subject, Subject):
+            yield from ((f"{name}.{key}", shown(value)) for key, value in subject.fact.items())
+
+
+def shown(value: object) -> str:
+    """A value of a fact in one line."""
+    if isinstance(value, bool):
+        return say("yes") if value else say("no")
+    if isinstance(value, dict):
+        if len(value) == 2 and "name" in value:  # noqa: PLR2004  # a name and its value
+            return " = ".join(map(shown, value.values()))
+        return ", ".join(f"{key} {shown(inner)}" for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        if value and all(type(inner) is int for inner in value):
+            return ".".join(map(str, value))  # pairs of numbers are versions: CUDA 12.4
+        return ("; " if any(isinstance(inner, dict) for inner in value) else ", ").join(map(shown, value))
+    return str(value)

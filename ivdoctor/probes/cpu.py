@@ -4,59 +4,124 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..facts import Cpu
-from ..probe import probe
+from ..probe import Absent, probe
 from ..tables import table
+from ..text import say
+
+SYSCTL = ("/usr/sbin/sysctl", "hw.optional", "machdep.cpu")
+"""By its full path: what cron and launchd start has no /usr/sbin on its PATH."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What one description of a processor says; empty where it says nothing."""
+
+    name: str = ""
+    vendor: str = ""
+    flags: AbstractSet[str] = frozenset()
 
 
 @probe()
 def cpu() -> Cpu:
     """The flags as the operating system names them; archspec names the microarchitecture."""
-    flags, name, vendor = _darwin() if sys.platform == "darwin" else _linux() if sys.platform.startswith("linux") else _archspec_only()
-    known = {row["feature"] for row in table("cpu_features")}
+    described = _described()
+    microarchitecture, vendor = _archspec()
     return Cpu(
-        name=name or platform.processor() or platform.machine(),
-        vendor=vendor,
-        microarchitecture=_microarchitecture(),
+        name=described.name or platform.processor() or platform.machine(),
+        vendor=described.vendor or vendor,
+        microarchitecture=microarchitecture,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        features=tuple(sorted(known & flags)),
+        features=listed(described.flags, machine()),
     )
 
 
-def _linux() -> tuple[set[str], str, str]:
+def machine() -> str:
+    """The architecture of this interpreter, as `tables/cpu_features.csv` names it: macOS and Linux name ARM's features apart."""
+    name = platform.machine().lower()
+    return {"amd64": "x86_64", "arm64": "arm64" if sys.platform == "darwin" else "aarch64"}.get(name, name)
+
+
+def listed(flags: AbstractSet[str], architecture: str) -> tuple[str, ...]:
+    """
+    The features of the table that these flags hold, sorted.
+
+    Raises:
+        Absent: no flags at all on an architecture that has some: to call its half precision missing would be a guess.
+    """
+    rows = [row for row in table("cpu_features") if row["machine"] == architecture]
+    if rows and not flags:
+        raise Absent(say("the operating system does not list this processor's instruction sets"))
+    return tuple(sorted(row["feature"] for row in rows if row["feature"] in flags))
+
+
+def from_cpuinfo(text: str) -> Described:
+    """
+    Linux: the first processor of /proc/cpuinfo, as x86, ARM, POWER, s390 and RISC-V write it.
+
+    Some ARM kernels list the processors first and the features after them: reading on until there are any.
+    """
     fields: dict[str, str] = {}
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in text.splitlines():
         key, colon, value = line.partition(":")
         if colon:
             fields.setdefault(key.strip().lower(), value.strip())
-        elif fields:
+        elif fields.keys() & {"flags", "features"}:
             break  # the other processors are the same
-    flags = set(fields.get("flags", fields.get("features", "")).split())
-    return flags, fields.get("model name", ""), fields.get("vendor_id", fields.get("cpu implementer", ""))
+    names = (fields.get(key, "") for key in ("model name", "cpu model", "uarch", "cpu"))
+    return Described(
+        name=next(filter(None, names), ""),
+        vendor=fields.get("vendor_id", ""),
+        flags=frozenset((fields.get("flags") or fields.get("features", "")).split()),
+    )
 
 
-def _darwin() -> tuple[set[str], str, str]:
-    names = [row["feature"] for row in table("cpu_features") if row["feature"].startswith("hw.")]
-    flags = {name for name in names if _sysctl(name) == "1"}
-    return flags | set(_sysctl("machdep.cpu.features").lower().split()), _sysctl("machdep.cpu.brand_string"), "Apple"
+def from_sysctl(text: str) -> Described:
+    """MacOS: `key: value` lines. Apple's chips have a key a feature, Intel's three lists of names."""
+    values = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    flags = {key for key, value in values.items() if value == "1"}
+    if "hw.optional.neon_fp16" in flags:
+        flags.add("hw.optional.arm.FEAT_FP16")  # its name in macOS 11
+    for key in ("features", "leaf7_features", "extfeatures"):
+        flags |= set(values.get(f"machdep.cpu.{key}", "").lower().split())
+    name = values.get("machdep.cpu.brand_string", "")
+    vendor = values.get("machdep.cpu.vendor", "Apple" if name.startswith("Apple") else "")
+    return Described(name=name, vendor=vendor, flags=flags)
 
 
-def _sysctl(name: str) -> str:
-    done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False)
-    return done.stdout.strip()
+def from_cpuid() -> Described:
+    """Windows on x86: archspec asks the processor itself, and names what it has as Linux does."""
+    from archspec.cpu import brand_string
+    from archspec.cpu.detect import CpuidInfoCollector
+
+    asked = CpuidInfoCollector()
+    return Described(name=(brand_string() or "").strip(), vendor=asked.vendor, flags=asked.features)
 
 
-def _archspec_only() -> tuple[set[str], str, str]:
-    """Windows: archspec asks the processor itself."""
-    import archspec.cpu
+def _described() -> Described:
+    """Nothing where there is no way to ask; `listed` judges what that means."""
+    if sys.platform.startswith("linux"):
+        try:
+            return from_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
+        except OSError:  # a sandbox without it
+            return Described()
+    if sys.platform == "darwin":
+        # A fixed program; it exits with 1 where one key of several is unknown, and still prints the others.
+        done = subprocess.run(SYSCTL, capture_output=True, timeout=5, check=False)  # noqa: S603
+        return from_sysctl(done.stdout.decode(errors="replace"))
+    return from_cpuid() if sys.platform == "win32" and machine() == "x86_64" else Described()
 
-    host = archspec.cpu.host()
-    return set(host.features), "", host.vendor
 
+def _archspec() -> tuple[str, str]:
+    """Its names of microarchitecture and vendor; the machine's own name where archspec knows none."""
+    try:
+        import archspec.cpu
 
-def _microarchitecture() -> str:
-    import archspec.cpu
-
-    return str(archspec.cpu.host().name)
+        host = archspec.cpu.host()
+    except Exception:  # noqa: BLE001  # it raises anything on an architecture that it does not list
+        return platform.machine(), ""
+    return str(host.name), "" if host.vendor == "generic" else str(host.vendor)

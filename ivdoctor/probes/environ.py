@@ -11,4 +11,9 @@ from ..tables import table
 def environ() -> Environ:
     """Only names of `tables/environ.csv` are read at all."""
     names = sorted(row["name"] for row in table("environ"))
-    return Environ(variables=tuple(Variable(name=name, value=os.environ[name]) for name in names if name in os.environ))
+    return Environ(variables=tuple(Variable(name=name, value=_text(os.environ[name])) for name in names if name in os.environ))
+
+
+def _text(value: str) -> str:
+    r"""What is no character stands as `\udcff`: a report is text, and must be writable as such."""
+    return value.encode(errors="backslashreplace").decode()

@@ -3,10 +3,11 @@
 import os
 import platform
 import sys
-from pathlib import Path
 
 from ..facts import Host, Version
 from ..probe import probe
+
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
 
 @probe()
@@ -29,4 +30,5 @@ def host() -> Host:
 
 
 def _container() -> bool:
-    return "KUBERNETES_SERVICE_HOST" in os.environ or any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
+    # os.path: asking pathlib about a folder without rights raises.
+    return "KUBERNETES_SERVICE_HOST" in os.environ or any(map(os.path.exists, CONTAINER_MARKS))

@@ -9,7 +9,7 @@ from .. import codec
 from . import linux
 from .forked import Server, ServerLost
 from .spawned import SpawnedDoor
-from .watch import Answer, Door, Job, watch
+from .watch import LOADING, Answer, Door, Job, watch
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # Python 3.11; only the type checker needs it
@@ -27,7 +27,9 @@ class Rooms:
     On Linux rooms are forked from a server that has imported torch once; elsewhere each is a new interpreter.
     """
 
-    def __init__(self, *, forked: bool | None = None) -> None:
+    def __init__(self, *, forked: bool | None = None, loading: float = LOADING) -> None:
+        """`loading` is how many seconds an import of torch may take."""
+        self._loading = loading
         self._forked = linux.HERE if forked is None else forked
         self._server: Server | None = None
         self._doors: list[Door] = []
@@ -67,7 +69,7 @@ class Rooms:
     def _run(self, modules: tuple[str, ...], jobs: Sequence[Job]) -> Iterator[Answer]:
         request = {"preload": modules, "jobs": [_written(job) for job in jobs]}
         if self._forked:
-            self._server = self._server or Server()
+            self._server = self._server or Server(loading=self._loading)
             loaded = self._server.preload(modules) if modules else {"status": "ok"}
             if loaded["status"] != "ok":
                 for _ in jobs:
@@ -77,7 +79,7 @@ class Rooms:
         else:
             door = SpawnedDoor(request)
         self._doors.append(door)
-        yield from watch(door, jobs)
+        yield from watch(door, jobs, loading=self._loading)
         self._doors.remove(door)
 
 

@@ -26,7 +26,8 @@ class ServerLost(Exception):
 class Server:
     """One server process and the socket to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, loading: float = LOADING) -> None:
+        self._loading = loading
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # this interpreter and our own code
@@ -50,7 +51,7 @@ class Server:
         key = tuple(modules)
         if key not in self._loaded:
             self._control.send(json.dumps({"preload": modules}).encode())
-            self._loaded[key] = self.receive(LOADING)
+            self._loaded[key] = self.receive(self._loading)
         return self._loaded[key]
 
     def open(self, request: dict[str, Any]) -> "ForkedDoor":
@@ -64,7 +65,7 @@ class Server:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-        door = ForkedDoor(self, self.receive(LOADING)["pid"], os.fdopen(results_read, "rb"), os.fdopen(output_read, "rb"))
+        door = ForkedDoor(self, self.receive(self._loading)["pid"], os.fdopen(results_read, "rb"), os.fdopen(output_read, "rb"))
         with contextlib.suppress(BrokenPipeError), os.fdopen(requests_write, "wb") as requests:
             requests.write(json.dumps(request).encode())
         return door

@@ -36,7 +36,7 @@ def preload(modules: Sequence[str]) -> dict[str, str]:
     for name in modules:
         try:  # one or two names
             import_module(name)
-        except ModuleNotFoundError as error:  # noqa: PERF203  # one or two names
+        except ModuleNotFoundError as error:
             if error.name == name:
                 return {"status": "absent", "reason": f"{name} is not installed"}
             return {"status": "failed", "reason": f"import {name}: {_said(error)}"}

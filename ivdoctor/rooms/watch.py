@@ -90,13 +90,13 @@ class LastWords:
         return " / ".join([line.strip()[:200] for line in lines if line.strip()][-3:])
 
 
-def watch(door: Door, jobs: Sequence[Job]) -> Iterator[Answer]:
+def watch(door: Door, jobs: Sequence[Job], *, loading: float = LOADING) -> Iterator[Answer]:
     """Answers in the order of the jobs, at least one; fewer than jobs when the room was lost or may be spoilt."""
     events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(door.results, events), daemon=True).start()
     words = LastWords(door.output)
     answered = 0
-    deadline = time.monotonic() + LOADING
+    deadline = time.monotonic() + loading
     while answered < len(jobs):
         event = _next(door, events, words, jobs[answered].probe, deadline)
         if isinstance(event, Answer):  # the room is lost

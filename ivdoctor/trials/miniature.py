@@ -68,7 +68,8 @@ def merge(tokens: Tensor, keep: int) -> Tensor:
     order = likeness.argsort(dim=-1)
     kept, spare = order[0, :keep].sort().values, order[0, keep:]
     nearest = (direction[0, spare] @ direction[0, kept].transpose(-1, -2)).argmax(-1)
-    return torch.stack([tokens[0, torch.cat([kept[one : one + 1], spare[nearest == one]])].mean(0) for one in range(keep)])[None]
+    share = functional.one_hot(nearest, keep).to(tokens.dtype).transpose(0, 1)
+    return ((tokens[0, kept] + share @ tokens[0, spare]) / (1 + share.sum(-1, keepdim=True)))[None]
 
 
 class LanguageModel(nn.Module):
@@ -77,7 +78,7 @@ class LanguageModel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(VOCABULARY, WIDTH)
-        self.layers = nn.Sequential(Block(causal=True), Block(causal=True))
+        self.layers = nn.Sequential(Block(causal=True))
         self.lm_head = nn.Linear(WIDTH, VOCABULARY)
 
     def forward(self, input_embeds: Tensor) -> Tensor:

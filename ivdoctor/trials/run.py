@@ -41,12 +41,13 @@ class _LastFunction(TorchFunctionMode):
             raise
 
 
-def attempt(model: Miniature, pixels: Tensor, ids: Tensor, expected: Tensor, call: Forward = forward) -> Attempt:
+def attempt(model: Miniature, pixels: Tensor, ids: Tensor, expected: Tensor, call: Forward = forward, *, locate: bool = True) -> Attempt:
     """
     Run it and say what happened.
 
     Args:
         expected: the fp32 model's logits on the CPU.
+        locate: whether to say where a failure was raised, which costs a second run.
 
     Raises:
         DeviceFault: the device is lost to this process.
@@ -57,6 +58,8 @@ def attempt(model: Miniature, pixels: Tensor, ids: Tensor, expected: Tensor, cal
     except (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError) as error:
         if device_is_lost(error):
             raise DeviceFault(first_line(error)) from error
+        if not locate:
+            return Attempt(status="raised", error=type(error).__name__, message=first_line(error))
         raised = location(error, model, _culprit(model, pixels, ids, call), own=CODE.__contains__, root=PACKAGE)
         return Attempt(
             status="raised",

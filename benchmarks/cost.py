@@ -1,0 +1,79 @@
+"""
+What ivdoctor costs, as ratios to what nobody can avoid, measured alternately in one run.
+
+`python benchmarks/cost.py [ROUNDS]` prints one line a bound; the exit code is 1 when one is missed.
+CPU time and peak memory are those of all processes of a command, from the kernel's own accounting.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+IVDOCTOR = [sys.executable, "-m", "ivdoctor"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Of one run of a command: seconds, and MiB of its largest process."""
+
+    cpu: float
+    wall: float
+    peak: float
+
+
+MEASURE = """
+import json, resource, subprocess, sys, time
+began = time.perf_counter()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps({"cpu": used.ru_utime + used.ru_stime, "wall": time.perf_counter() - began, "peak": used.ru_maxrss / 1024}))
+"""
+
+
+def cost(command: list[str]) -> Cost:
+    """Through a small parent: the kernel keeps the largest descendant's peak per parent."""
+    done = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, check=True)
+    return Cost(**json.loads(done.stdout))
+
+
+def main() -> int:
+    """Alternate all commands, take medians, compare."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    snapshot = Path(tempfile.mkdtemp()) / "host.json"
+    subprocess.run([*IVDOCTOR, "collect", "-o", str(snapshot)], check=True)
+    console = Path(sys.executable).with_name("ivdoctor")
+    commands = {
+        "import click": [sys.executable, "-c", "import click"],
+        "import torch": [sys.executable, "-c", "import torch"],
+        "--help": [str(console), "--help"],
+        "check": [str(console), "check"],
+        "check --snapshot": [str(console), "check", "--snapshot", str(snapshot)],
+    }
+    runs: dict[str, list[Cost]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            runs[name].append(cost(command))
+    bounds = [
+        ("--help", "import click", "cpu", 1.5),
+        ("check", "import torch", "cpu", 1.6),
+        ("check", "import torch", "wall", 1.5),
+        ("check", "import torch", "peak", 1.4),
+        ("check --snapshot", "--help", "cpu", 3.0),
+    ]
+    print(f"{os.cpu_count()} cores, {rounds} rounds, {time.strftime('%Y-%m-%d')}")
+    missed = 0
+    for mine, theirs, what, bound in bounds:
+        top, bottom = (statistics.median(getattr(one, what) for one in runs[name]) for name in (mine, theirs))
+        missed += top / bottom > bound
+        print(f"{what:4} {mine:17} / {theirs:12} = {top / bottom:.2f} (bound {bound}; {top:.3f} / {bottom:.3f})")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
