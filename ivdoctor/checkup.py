@@ -1,7 +1,6 @@
 """The pipeline: look, judge place by place, report. The command line and the Python API both call it."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from . import __version__, codec
@@ -23,11 +22,13 @@ from .views import grids, summary
 
 def collect(*, told: Callable[[str], None] = lambda _place: None) -> Snapshot:
     """Look at this machine; nothing personal or secret stays in what comes back."""
+    from datetime import datetime, timezone
+
     from .collect import collect as look
 
     registered = plugins()
     redactor = Redactor(Identity.here())
-    outcomes = [*look(registered.probes, told=told), *registered.broken]
+    outcomes = [*look(registered.probes, told=told), *registered.broken("probes")]
     return Snapshot(collected=datetime.now(tz=timezone.utc).date().isoformat(), outcomes=tuple(map(redactor.outcome, outcomes)))
 
 
@@ -46,7 +47,10 @@ def check(
         told: called with each place's name before it is looked at.
     """
     snapshot = snapshot or collect(told=told)
-    return judged(snapshot.outcomes, asked or Asked(), registered=plugins(), fail_on=fail_on)
+    registered = plugins()
+    broken = registered.broken("rules")
+    outcomes = [*snapshot.outcomes, *map(Redactor(Identity.here()).outcome, broken)] if broken else snapshot.outcomes
+    return judged(outcomes, asked or Asked(), registered=registered, fail_on=fail_on)
 
 
 def judged(outcomes: Iterable[Outcome], asked: Asked, *, registered: Plugins, fail_on: FailOn = FailOn.ERROR) -> Report:

@@ -20,6 +20,9 @@ class Doctor(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run; never show a traceback for what the user did, and never call ivdoctor's own failure a finding."""
+        import gc
+
+        gc.disable()  # a short life with a few megabytes: collecting would cost a tenth of it
         kwargs["standalone_mode"] = False
         try:
             code = super().main(*args, **kwargs)

@@ -1,7 +1,7 @@
 """The manual: a page a rule from its docstring, and the index of all."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .outcome import subject_of
 from .rule import Rule
@@ -33,8 +33,57 @@ def markdown_table(rules: Iterable[Rule]) -> str:
     return f"| code | severity | name | what it finds |\n|---|---|---|---|\n{rows}"
 
 
-def suggest(code: str, rules: Sequence[Rule]) -> list[str]:
-    """The three codes nearest to what was typed."""
-    names = {name: rule.code for rule in rules for name in (rule.code, rule.name)}
-    near = difflib.get_close_matches(code.upper(), names, n=3, cutoff=0) + difflib.get_close_matches(code.lower(), names, n=3, cutoff=0.6)
-    return list(dict.fromkeys(names[name] for name in near))[:3]
+def suggest(typed: str, rules: Sequence[Rule]) -> list[str]:
+    """The three codes nearest to what was typed, be it a code or a name."""
+    codes = {name: rule.code for rule in rules for name in (rule.code.lower(), rule.name)}
+
+    def likeness(name: str) -> float:
+        return difflib.SequenceMatcher(a=name, b=typed.lower()).ratio()
+
+    return list(dict.fromkeys(codes[name] for name in sorted(codes, key=likeness, reverse=True)))[:3]
+
+
+BEGIN, END = "<!-- generated: {name} -->", "<!-- end -->"
+
+
+def renewed(readme: str, parts: Mapping[str, str]) -> str:
+    """
+    The text with what stands between each part's marks replaced.
+
+    Raises:
+        ValueError: a mark is missing.
+    """
+    for name, text in parts.items():
+        begin = BEGIN.format(name=name)
+        before, found, rest = readme.partition(begin)
+        _, closed, after = rest.partition(END)
+        if not (found and closed):
+            raise ValueError(f"no {begin} ... {END}")
+        readme = f"{before}{begin}\n\n{text.strip()}\n\n{END}{after}"
+    return readme
+
+
+def main() -> None:
+    """`python -m ivdoctor.manual README.md [--check]`."""
+    import sys
+    from pathlib import Path
+
+    import click
+
+    from .cli import main as cli
+    from .plugins import plugins
+
+    readme = Path(sys.argv[1])
+    own = [rule for rule in plugins().rules if rule.builtin]
+    check = cli.get_command(click.Context(cli), "check")
+    assert check is not None
+    helped = check.get_help(click.Context(check, info_name="ivdoctor check", terminal_width=100, max_content_width=100))
+    new = renewed(readme.read_text(encoding="utf-8"), {"rules": markdown_table(own), "check --help": f"```\n{helped}\n```"})
+    if "--check" not in sys.argv:
+        readme.write_text(new, encoding="utf-8")
+    elif new != readme.read_text(encoding="utf-8"):
+        sys.exit(f"{readme} is stale: run `nox -s manual`")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ class Outlet:
         Raises:
             CannotWrite: a format that is none, several formats for one file, or a path that cannot be written.
         """
-        known = {one.name: one for one in plugins().formats}
+        known = plugins().format_names
         unknown = [name for name in names if name not in known]
         if unknown:
             raise CannotWrite(f"there is no format {unknown[0]!r}; there are {', '.join(known)}")
@@ -43,7 +42,7 @@ class Outlet:
         target = path_of(output)
         folder = output.endswith(("/", os.sep)) or (target.is_dir() and bool(names))
         if not names:
-            names = [one.name for one in known.values() if one.suffix == target.suffix and not folder][:1]
+            names = [one.name for one in plugins().formats if one.suffix == target.suffix and not folder][:1]
             if not names:
                 raise CannotWrite(f"{output}: name the format with --format")
         if len(names) > 1 and not folder:
@@ -134,6 +133,8 @@ def write(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
+    import tempfile
+
     target = path.resolve()  # a link keeps pointing where it did
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
     try:

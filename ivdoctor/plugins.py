@@ -1,41 +1,104 @@
 """Probes, rules and formats come in by entry points; ivdoctor's own take the same door."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Iterable, Iterator
+from functools import cache, cached_property
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from types import ModuleType
 from typing import Any, TypeVar
 
+from . import facts
 from .formats import Format
-from .outcome import Outcome
+from .outcome import Outcome, subject_of
 from .probe import Probe
 from .rule import Rule
 
 T = TypeVar("T")
+
+OWN = "ivdoctor."
+"""How the values of ivdoctor's own entry points begin."""
 
 
 class NotInstalled(RuntimeError):
     """ivdoctor's own entry points are missing: nothing would be looked at, and nothing judged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plugins:
-    """Everything registered in this environment."""
+    """
+    Everything registered in this environment; each group is loaded when first asked for.
 
-    probes: tuple[Probe, ...]
-    rules: tuple[Rule, ...]
-    formats: tuple[Format, ...]
-    broken: tuple[Outcome, ...]
-    """Entry points that could not be loaded, or hold something else than their group says."""
+    What cannot be loaded, or holds something else than its group says, is a failed outcome in `broken`.
+    """
 
-    def facts(self) -> dict[str, type]:
-        """Subject names and the fact types probes give for them."""
-        return {probe.subject: probe.fact for probe in self.probes}
+    def __init__(self, points: EntryPoints) -> None:
+        """Of all groups; only ivdoctor's are looked at."""
+        self._points = {kind: _of_group(points, kind) for kind in ("probes", "rules", "formats")}
+        if not all(any(point.value.startswith(OWN) for point in group) for group in self._points.values()):
+            raise NotInstalled("ivdoctor's own entry points are missing: install it with `pip install .`")
+        self._broken: dict[str, list[Outcome]] = {}
+
+    @cached_property
+    def probes(self) -> tuple[Probe, ...]:
+        """ivdoctor's own first, then by subject."""
+        found = self._load("probes", Probe)
+        return tuple(sorted(found, key=lambda one: (not one.reference.startswith(OWN), one.subject)))
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """By code; a code belongs to the first that has it, ivdoctor's own before any other."""
+        kept: dict[str, Rule] = {}
+        for one in sorted(self._load("rules", Rule), key=lambda one: not one.builtin):
+            if kept.setdefault(one.code, one) is not one:
+                self._broken["rules"].append(_failed(f"{one.check.__module__}: the code {one.code} is taken", builtin=one.builtin))
+        return tuple(kept[code] for code in sorted(kept))
+
+    @cached_property
+    def formats(self) -> tuple[Format, ...]:
+        """By name."""
+        return tuple(sorted(self._load("formats", Format), key=lambda one: one.name))
+
+    @property
+    def format_names(self) -> tuple[str, ...]:
+        """Without loading any."""
+        return tuple(sorted({point.name for point in self._points["formats"]}))
 
     def format(self, name: str) -> Format:
-        """The format of this name."""
-        return next(one for one in self.formats if one.name == name)
+        """
+        The format of this name, loaded alone.
+
+        Raises:
+            LookupError: there is none, or its entry point holds something else.
+        """
+        for point in self._points["formats"]:
+            if point.name == name:
+                found = point.load()
+                if isinstance(found, Format):
+                    return found
+        raise LookupError(name)
+
+    def facts(self) -> dict[str, type]:
+        """Subject names and their fact types; only plugins' probes are loaded for it."""
+        own = {subject_of(kind): kind for name in facts.__all__ if isinstance(kind := getattr(facts, name), type)}
+        others = [point for point in self._points["probes"] if not point.value.startswith(OWN)]
+        return {probe.subject: probe.fact for probe in self._load("probes", Probe, others)} | own
+
+    def broken(self, kind: str) -> tuple[Outcome, ...]:
+        """What went wrong in loading `probes`, `rules` or `formats`."""
+        getattr(self, kind)
+        return tuple(self._broken[kind])
+
+    def _load(self, kind: str, of: type[T], points: Iterable[EntryPoint] | None = None) -> list[T]:
+        broken = self._broken[kind] = []
+        found: list[T] = []
+        for point in self._points[kind] if points is None else points:
+            try:
+                held = list(_held(point.load(), of))
+            except Exception as error:  # noqa: BLE001  # a plugin that breaks is an outcome of the plugin
+                broken.append(_failed(f"{point.name}: {type(error).__name__}: {error}", builtin=point.value.startswith(OWN)))
+                continue
+            if not held:
+                broken.append(_failed(f"{point.name}: {point.value} holds no {of.__name__}", builtin=point.value.startswith(OWN)))
+            found += held
+        return found
 
 
 @cache
@@ -44,52 +107,25 @@ def plugins() -> Plugins:
     Scan once.
 
     Raises:
-        NotInstalled: the package's own entry points are not there.
+        NotInstalled: ivdoctor runs from files that were never installed.
     """
-    everything = entry_points()
-    broken: list[Outcome] = []
-    probes = list(_load(everything.select(group="ivdoctor.probes"), Probe, broken))
-    rules = sorted(_load(everything.select(group="ivdoctor.rules"), Rule, broken), key=lambda one: one.code)
-    formats = sorted(_load(everything.select(group="ivdoctor.formats"), Format, broken), key=lambda one: one.name)
-    if not (probes and rules and formats):
-        raise NotInstalled("ivdoctor's own entry points are missing: install it with `pip install .`")
-    probes.sort(key=lambda one: (not one.reference.startswith("ivdoctor."), one.subject))
-    return Plugins(probes=tuple(probes), rules=_unique(rules, broken), formats=tuple(formats), broken=tuple(broken))
+    points: Any = entry_points()  # two types in the stubs of one Python version
+    return Plugins(points)
 
 
-def _load(points: Any, kind: type[T], broken: list[Outcome]) -> Iterator[T]:
-    seen: set[str] = set()
-    for point in sorted(points, key=lambda one: one.name):
-        if point.value in seen:
-            continue  # the same distribution twice on the path
-        seen.add(point.value)
-        try:
-            found = list(_of(point.load(), kind))
-        except Exception as error:  # noqa: BLE001  # a plugin that breaks is a finding about the plugin
-            broken.append(_broken(point, f"{type(error).__name__}: {error}"))
-            continue
-        if not found:
-            broken.append(_broken(point, f"{point.value} holds no {kind.__name__}"))
-        yield from found
+def _of_group(points: EntryPoints, kind: str) -> list[EntryPoint]:
+    """By name, each value once: a distribution can stand twice on the path."""
+    group = sorted(points.select(group=f"ivdoctor.{kind}"), key=lambda one: (one.name, one.value))
+    return list({point.value: point for point in group}.values())
 
 
-def _of(loaded: object, kind: type[T]) -> Iterator[T]:
+def _held(loaded: object, of: type[T]) -> Iterator[T]:
     """The thing itself, or every one in a module."""
     if isinstance(loaded, ModuleType):
-        yield from (value for value in vars(loaded).values() if isinstance(value, kind))
-    elif isinstance(loaded, kind):
+        yield from (value for value in vars(loaded).values() if isinstance(value, of))
+    elif isinstance(loaded, of):
         yield loaded
 
 
-def _unique(rules: list[Rule], broken: list[Outcome]) -> tuple[Rule, ...]:
-    """A code belongs to the first that has it, ivdoctor's own before any other."""
-    kept: dict[str, Rule] = {}
-    for one in sorted(rules, key=lambda one: not one.builtin):
-        if kept.setdefault(one.code, one) is not one and kept[one.code].check is not one.check:
-            reason = f"{one.check.__module__}: the code {one.code} is taken"
-            broken.append(Outcome(subject="plugin", status="failed", reason=reason, builtin=False))
-    return tuple(sorted(kept.values(), key=lambda one: one.code))
-
-
-def _broken(point: EntryPoint, reason: str) -> Outcome:
-    return Outcome(subject="plugin", status="failed", reason=f"{point.name}: {reason}", builtin=point.value.startswith("ivdoctor."))
+def _failed(reason: str, *, builtin: bool) -> Outcome:
+    return Outcome(subject="plugin", status="failed", reason=reason, builtin=builtin)

@@ -56,7 +56,7 @@ def rule(
     """
 
     def register(check: Check) -> Rule:
-        where = f"{inspect.getsourcefile(check)}:{check.__code__.co_firstlineno}"
+        where = f"{check.__code__.co_filename}:{check.__code__.co_firstlineno}"
         hints = get_type_hints(check)
         hints.pop("return", None)
         parameters = list(inspect.signature(check).parameters)

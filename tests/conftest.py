@@ -1,7 +1,10 @@
 """Shared by all tests."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,3 +25,54 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")])))
     return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished command."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doctor:
+    """Runs `ivdoctor` as a user does, in a folder of its own."""
+
+    folder: Path
+
+    def __call__(self, *arguments: str, timeout: float = 120, **environment: str) -> Run:
+        done = subprocess.run(
+            [sys.executable, "-m", "ivdoctor", *arguments],
+            cwd=self.folder,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
+        )
+        return Run(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+@pytest.fixture
+def doctor(tmp_path: Path) -> Doctor:
+    return Doctor(folder=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def host_json(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This machine, collected once."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("host")
+    done = Doctor(folder=folder)("collect", "-o", "host.json")
+    assert 0 == done.code, done.err
+    return folder / "host.json"
+
+
+@pytest.fixture
+def example_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin of tests/plugin, installed for child processes."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(HERE / "plugin"), os.environ.get("PYTHONPATH", "")])))

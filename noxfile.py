@@ -1,0 +1,102 @@
+"""What CI runs and what a contributor runs: `nox` for all of it, `nox -l` for the list."""
+
+import filecmp
+import re
+import tempfile
+from pathlib import Path
+
+import nox
+from nox.virtualenv import PassthroughEnv
+
+nox.needs_version = ">=2024.10.9"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+HERE = Path(__file__).parent
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+SAMPLES = ["cpu", "no-torch", "t4", "h100", "rtx4090x2", "cpu-wheel-beside-gpu", "wheel-without-sm120"]
+"""Machines of tests/machines that have a sample report."""
+
+
+def install(session: nox.Session, *what: str) -> None:
+    """Into the session's environment; with --no-venv the caller's is used as it is."""
+    if not isinstance(session.virtualenv, PassthroughEnv):
+        session.install("-c", "constraints.txt", *what)
+
+
+@nox.session(python="3.11")
+def tests(session: nox.Session) -> None:
+    """The whole suite, with torch."""
+    install(session, "-e", ".[torch,dev]")
+    session.run("pytest", *session.posargs, env={"HF_HUB_OFFLINE": "1"})
+
+
+@nox.session(python=PYTHONS)
+def core(session: nox.Session) -> None:
+    """The suite without torch: what needs it is skipped with that reason."""
+    install(session, ".", "hypothesis", "jsonschema", "junitparser", "packaging", "pytest", "syrupy")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.10")
+def minimums(session: nox.Session) -> None:
+    """The suite without torch, on the oldest versions pyproject.toml allows."""
+    project = (HERE / "pyproject.toml").read_text(encoding="utf-8")
+    dependencies = project.partition("\ndependencies = [")[2].partition("]")[0]
+    oldest = [f"{name}=={version}" for name, version in re.findall(r'"([\w-]+)>=([\d.]+)"', dependencies)]
+    session.install(".", *oldest, "hypothesis", "jsonschema", "junitparser", "packaging", "pytest", "syrupy")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.11")
+def lint(session: nox.Session) -> None:
+    """Style, and the layers: probes never judge, rules never look."""
+    install(session, "-e", ".[dev]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session(python="3.11")
+def types(session: nox.Session) -> None:
+    """mypy --strict over everything, with torch's own annotations."""
+    install(session, "-e", ".[torch,dev]")
+    session.run("mypy")
+
+
+@nox.session(python="3.11")
+def reports(session: nox.Session) -> None:
+    """Render reports/ from tests/machines; `-- --check` fails where a sample is stale."""
+    install(session, ".")
+    check = "--check" in session.posargs
+    stale = []
+    for name in SAMPLES:
+        target = HERE / "reports" / name
+        folder = Path(tempfile.mkdtemp()) if check else target
+        snapshot = HERE / "tests" / "machines" / f"{name}.json"
+        formats = [f"--format={one}" for one in ("html", "markdown", "json")]
+        session.run(
+            "ivdoctor", "check", "--snapshot", str(snapshot), *formats, "-o", f"{folder}/", success_codes=[0, 1, 3], silent=True
+        )
+        if check:
+            stale += [f"{name}/{file.name}" for file in folder.iterdir() if not same(file, target / file.name)]
+    if stale:
+        session.error(f"stale, run `nox -s reports`: {', '.join(stale)}")
+
+
+def same(one: Path, other: Path) -> bool:
+    return other.exists() and filecmp.cmp(one, other, shallow=False)
+
+
+@nox.session(python="3.11")
+def manual(session: nox.Session) -> None:
+    """Write the README's generated parts and the JSON schema; `-- --check` fails where they are stale."""
+    install(session, ".")
+    session.run("python", "-m", "ivdoctor.manual", "README.md", *session.posargs)
+
+
+@nox.session(python="3.11", default=False)
+def cost(session: nox.Session) -> None:
+    """What ivdoctor costs, as ratios; figures for notes, never a test."""
+    install(session, "-e", ".[torch]")
+    session.run("python", "benchmarks/cost.py", *session.posargs)
