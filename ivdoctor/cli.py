@@ -130,11 +130,12 @@ def rule(code: str) -> int:
     """Show a rule's page in the manual."""
     from .manual import page, suggest
     from .plugins import plugins
+    from .text import say
 
     rules = plugins().rules
     found = next((one for one in rules if code.upper() == one.code or code.lower() == one.name), None)
     if found is None:
-        raise click.UsageError(f"there is no rule {code}; the nearest: {', '.join(suggest(code, rules))}")
+        raise click.UsageError(say("there is no rule {code}; the nearest: {codes}", code=code, codes=", ".join(suggest(code, rules))))
     _say(page(found))
     return 0
 

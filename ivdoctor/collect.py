@@ -10,6 +10,7 @@ from .outcome import Outcome, subject_of
 from .places import places
 from .probe import Probe
 from .rooms import Answer, Job, Rooms
+from .text import say
 
 ORDER = ("plain", "driver", "torch", "trial")
 """Rooms without torch come first: they are forked before the server imports it."""
@@ -33,7 +34,7 @@ class Collection:
             ready = [probe for probe in waiting if not any(need in coming for _, need in probe.needs)]
             if not ready:
                 for probe in waiting:
-                    self._note(probe, Answer(status="failed", reason="probes need each other's facts in a circle"))
+                    self._note(probe, Answer(status="failed", reason=say("probes need each other's facts in a circle")))
                 return
             room = min((probe.room for probe in ready), key=_order)
             batch = [probe for probe in ready if probe.room == room]
@@ -45,7 +46,7 @@ class Collection:
         for probe in batch:
             lacking = [need for _, need in probe.needs if need not in self.facts]
             if lacking:
-                reasons = [f"{subject_of(need)}: {self.missing.get(need, 'no probe gives it')}" for need in lacking]
+                reasons = [f"{subject_of(need)}: {self.missing.get(need) or say('no probe gives it')}" for need in lacking]
                 self._note(probe, Answer(status="absent", reason="; ".join(reasons)))
             else:
                 able.append(probe)

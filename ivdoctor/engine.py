@@ -6,6 +6,7 @@ from typing import Any
 
 from .finding import Finding, Problem
 from .rule import Rule
+from .text import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class Verdict:
 def judge(rules: Iterable[Rule], facts: Mapping[type, Any], *, place: str = "") -> Iterator[Verdict]:
     """One verdict a rule, in the order given; a rule never stops another, and a missing fact is never a pass."""
     for rule in rules:
-        given = {name: facts.get(fact, Unknown(reason="no probe gave it")) for name, fact in rule.needs}
+        given = {name: facts.get(fact, Unknown(reason=say("no probe gave it"))) for name, fact in rule.needs}
         missing = {name: value.reason for name, value in given.items() if isinstance(value, Unknown)}
         needed = [f"{name}: {reason}" for name, reason in missing.items() if name not in rule.optional]
         if needed:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .plugins import plugins
 from .report import Report
+from .text import say
 
 
 class CannotWrite(OSError):
@@ -36,7 +37,7 @@ class Outlet:
         known = plugins().format_names
         unknown = [name for name in names if name not in known]
         if unknown:
-            raise CannotWrite(f"there is no format {unknown[0]!r}; there are {', '.join(known)}")
+            raise CannotWrite(say("there is no format {name!r}; there are {known}", name=unknown[0], known=", ".join(known)))
         if output is None:
             return cls(names=tuple(names) or ("terminal",), target=None, folder=False)
         target = path_of(output)
@@ -44,9 +45,9 @@ class Outlet:
         if not names:
             names = [one.name for one in plugins().formats if one.suffix == target.suffix and not folder][:1]
             if not names:
-                raise CannotWrite(f"{output}: name the format with --format")
+                raise CannotWrite(say("{path}: name the format with --format", path=output))
         if len(names) > 1 and not folder:
-            raise CannotWrite(f"{output}: several formats need a directory, with a slash at its end")
+            raise CannotWrite(say("{path}: several formats need a directory, with a slash at its end", path=output))
         outlet = cls(names=tuple(names), target=target, folder=folder)
         if folder:
             _make(target)
@@ -103,14 +104,14 @@ def writable(path: Path) -> None:
         CannotWrite: the path is a directory, or its folder is missing or read-only.
     """
     if path.is_dir():
-        raise CannotWrite(f"{path} is a directory")
+        raise CannotWrite(say("{path} is a directory", path=path))
     if path.exists() and not path.is_file():
         return  # a device or a pipe
     folder = path.parent
     if not folder.is_dir():
-        raise CannotWrite(f"{folder} is not a directory")
+        raise CannotWrite(say("{path} is not a directory", path=folder))
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise CannotWrite(f"{path} is not writable")
+        raise CannotWrite(say("{path} is not writable", path=path))
 
 
 def write(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from . import __version__, codec
 from .outcome import Outcome
 from .redact import Redactor
+from .text import say
 
 SCHEMA = "ivdoctor.snapshot/1"
 
@@ -43,9 +44,9 @@ def load(text: bytes | str, facts: Mapping[str, type]) -> Snapshot:
     """
     raw = codec.load(text)
     if not isinstance(raw, dict) or "schema" not in raw:
-        raise codec.Malformed("this is not an ivdoctor snapshot")
+        raise codec.Malformed(say("this is not an ivdoctor snapshot"))
     if raw["schema"] != SCHEMA:
-        raise codec.Malformed(f"its schema is {str(raw['schema'])[:60]!r}; this ivdoctor reads {SCHEMA!r}")
+        raise codec.Malformed(say("its schema is {found!r}; this ivdoctor reads {known!r}", found=str(raw["schema"])[:60], known=SCHEMA))
     snapshot = codec.build(raw, Snapshot)
     redactor = Redactor()
     outcomes = tuple(redactor.outcome(_typed(one, facts)) for one in snapshot.outcomes)
@@ -57,10 +58,10 @@ def _typed(outcome: Outcome, facts: Mapping[str, type]) -> Outcome:
 
     if outcome.fact is None:
         if outcome.status == "ok":
-            raise codec.Malformed(f"{outcome.subject}: status ok without a fact")
+            raise codec.Malformed(say("{subject}: status ok without a fact", subject=outcome.subject))
         return outcome
     if outcome.subject not in facts:
-        return replace(outcome, status="absent", fact=None, reason="no installed probe knows this subject")
+        return replace(outcome, status="absent", fact=None, reason=say("no installed probe knows this subject"))
     try:
         fact: Any = codec.build(outcome.fact, facts[outcome.subject])
     except codec.Malformed as error:

@@ -10,9 +10,10 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any, BinaryIO, cast
 
+from ..text import say
 from . import linux
 from .inside import boot
-from .watch import LOADING, Ended, LastWords
+from .watch import LOADING, Ended, LastWords, how_it_ended
 
 
 class ServerLost(Exception):
@@ -74,7 +75,7 @@ class Server:
         """The next message, or ServerLost after this many seconds."""
         if not select.select([self._control], [], [], timeout)[0]:
             self.close()
-            raise ServerLost("timeout", f"no answer within {timeout:g} s")
+            raise ServerLost("timeout", say("no answer within {seconds:g} s", seconds=timeout))
         try:
             message = self._control.recv(1 << 16)
         except ConnectionError:
@@ -82,9 +83,7 @@ class Server:
         if not message:
             code = self._process.wait()
             self.close()
-            last = str(self._words)
-            how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            raise ServerLost("crashed", f"{how}; last words: {last}" if last else how)
+            raise ServerLost("crashed", how_it_ended(code, self._words))
         return json.loads(message)
 
     def readable(self) -> bool:

