@@ -105,7 +105,7 @@ class Miniature(nn.Module):
         return logits
 
 
-def build(device: str) -> tuple[Miniature, Tensor, Tensor]:
+def build(device: str = "cpu") -> tuple[Miniature, Tensor, Tensor]:
     """The fp32 model with fixed random weights, its pixels and its ids, on a device."""
     torch.manual_seed(243)
     model = Miniature().eval()

@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,9 @@ from .miniature import Miniature
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CODE = {os.path.join(PACKAGE, "trials", name) for name in ("miniature.py", "remedies.py")}
 """Where the miniature's own lines stand, a remedy's way of calling it included."""
+
+EXPECTED = (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError)
+"""What torch raises when a cast or an operator is refused; anything else is a fault of ours."""
 
 Forward = Callable[[Miniature, Tensor, Tensor], Tensor]
 
@@ -55,25 +59,30 @@ def attempt(model: Miniature, pixels: Tensor, ids: Tensor, expected: Tensor, cal
     try:
         with torch.no_grad():
             logits = call(model, pixels, ids)
-    except (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError) as error:
-        if device_is_lost(error):
-            raise DeviceFault(first_line(error)) from error
+    except EXPECTED as error:
+        failed = raised(error)
         if not locate:
-            return Attempt(status="raised", error=type(error).__name__, message=first_line(error))
-        raised = location(error, model, _culprit(model, pixels, ids, call), own=CODE.__contains__, root=PACKAGE)
-        return Attempt(
-            status="raised",
-            error=type(error).__name__,
-            message=first_line(error),
-            location=raised,
-            origin=_origin(raised, model, pixels),
-        )
+            return failed
+        site = location(error, model, _culprit(model, pixels, ids, call), own=CODE.__contains__, root=PACKAGE)
+        return replace(failed, location=site, origin=_origin(site, model, pixels))
     distance = float((logits.cpu().double() - expected).norm() / expected.norm())
     return Attempt(
         status="ran",
         output=_name(logits.dtype),
-        relative_l2=-1.0 if math.isnan(distance) else distance,
+        relative_l2=distance if math.isfinite(distance) else -1.0,
     )
+
+
+def raised(error: BaseException) -> Attempt:
+    """
+    An exception as an attempt.
+
+    Raises:
+        DeviceFault: nothing more can be tried on this device in this process.
+    """
+    if device_is_lost(error):
+        raise DeviceFault(first_line(error)) from error
+    return Attempt(status="raised", error=type(error).__name__, message=first_line(error))
 
 
 def _culprit(model: Miniature, pixels: Tensor, ids: Tensor, call: Forward) -> str:
@@ -84,11 +93,11 @@ def _culprit(model: Miniature, pixels: Tensor, ids: Tensor, call: Forward) -> st
     return watching.name
 
 
-def _origin(raised: Site, model: Miniature, pixels: Tensor) -> Site:
+def _origin(site: Site, model: Miniature, pixels: Tensor) -> Site:
     """What gave the operator its odd operand: the caller's pixels, or the part before this one."""
-    if raised.module.startswith("vision"):
+    if site.module.startswith("vision"):
         return Site(module="pixel_values", dtype=_name(pixels.dtype))
-    maker = "vision" if raised.module.startswith("projector") else "projector"
+    maker = "vision" if site.module.startswith("projector") else "projector"
     return Site(module=maker, dtype=_name(next(getattr(model, maker).parameters()).dtype))
 
 
