@@ -1,12 +1,13 @@
 """The pipeline: look, judge place by place, report. The command line and the Python API both call it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import __version__, codec
 from .engine import Unknown, Verdict, judge
 from .facts import Asked, Place, Torch
-from .finding import Finding
+from .finding import Finding, Severity
 from .gate import Answer, FailOn, answer, exit_code
 from .outcome import BROKEN, Outcome, known, subject_of
 from .places import places
@@ -16,7 +17,7 @@ from .report import Broken, Passed, PlaceVerdict, Report, Rules, Skipped, Subjec
 from .rule import Rule
 from .snapshot import Snapshot
 from .tables import newest
-from .text import say
+from .text import count, say
 from .views import grids, summary
 
 
@@ -153,8 +154,14 @@ def _reason(verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: 
     if gaps:
         more = say(" (and {count} more)", count=len(gaps) - 1) if len(gaps) > 1 else ""
         return gaps[0] + more
-    counts = [f"{count} {name}" for name in ("error", "warning", "note") if (count := sum(one.severity.value == name for one in findings))]
-    return say("nothing at or above {level}; {counts}", level=fail_on.value, counts=", ".join(counts) or say("no findings"))
+    numbers = Counter(one.severity for one in findings)
+    counts = [
+        count("{number} error", "{number} errors", numbers[Severity.ERROR]),
+        count("{number} warning", "{number} warnings", numbers[Severity.WARNING]),
+        count("{number} note", "{number} notes", numbers[Severity.NOTE]),
+    ]
+    told = ", ".join(text for text in counts if not text.startswith("0 ")) or say("no findings")
+    return say("nothing at or above {level}; {counts}", level=fail_on.value, counts=told)
 
 
 def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcome, ...], gaps: list[str], fail_on: FailOn) -> PlaceVerdict:

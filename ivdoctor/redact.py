@@ -72,26 +72,29 @@ COMMON = frozenset(  # forty quoted words would be harder to read
 )
 """Names that identify nobody, or that the report needs as words."""
 
-SECRETS = re.compile(
-    r"""
+SECRETS = r"""(?xs)
     hf_[A-Za-z0-9]{8,} | api_org_[A-Za-z0-9]{8,}
     | sk-[A-Za-z0-9_-]{8,} | (?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{8,} | nvapi-[A-Za-z0-9_-]{8,}
     | (?:AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{12,} | AIza[A-Za-z0-9_-]{20,}
     | gh[pousr]_[A-Za-z0-9]{8,} | github_pat_[A-Za-z0-9_]{8,} | glpat-[A-Za-z0-9_-]{8,} | xox[abeoprs]-[A-Za-z0-9-]{8,}
     | (?<![\w-])eyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]*
     | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-NAMED_SECRET = re.compile(
+"""
+NAMED_SECRET = (
     r"(?i)((?:secret|token|passw(?:or)?d|api[_-]?key|access[_-]?key|credential)[\w-]{0,40}[\"']?\s{0,4}[=:]\s{0,4}|\bbearer\s{1,4})"
     r"([\"']?)(?!\d{1,12}\b)[^\s\"',;<>]{4,}\2"
 )
-URL_CREDENTIALS = re.compile(r"(?i)(?<![a-z0-9+.-])([a-z][a-z0-9+.-]{1,20}://)[^\s/@]{1,512}@")
-EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}")
-IPV4 = re.compile(r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\d|\.\d)")
-COLONS = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?<=:)\d+(?:\.\d+){3})?(?![\w:])")
-HOMES = re.compile(r"(?i)(?:/home/|/Users/|/var/home/|[A-Z]:[\\/]+Users[\\/]+)[^\s/\\:\"'<>|,;)]+|(?<![\w/.-])/root(?![\w.-])")
+URL_CREDENTIALS = r"(?i)(?<![a-z0-9+.-])([a-z][a-z0-9+.-]{1,20}://)[^\s/@]{1,512}@"
+EMAIL = r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}"
+IPV4 = r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\d|\.\d)"
+COLONS = r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?<=:)\d+(?:\.\d+){3})?(?![\w:])"
+HOMES = r"(?i)(?:/home/|/Users/|/var/home/|[A-Z]:[\\/]+Users[\\/]+)[^\s/\\:\"'<>|,;)]+|(?<![\w/.-])/root(?![\w.-])"
+
+MARKS = frozenset("@:=/\\_-.")
+"""Without one of these a text holds no secret, address or path, unless it is as long as a key."""
+
+SHORTEST_KEY = 16
+"""Characters of the shortest secret without punctuation."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,17 +143,28 @@ class Redactor:
         return self._seen[text]
 
     def _scrubbed(self, text: str) -> str:
-        text = URL_CREDENTIALS.sub(r"\1<credentials>@", text)
-        text = NAMED_SECRET.sub(r"\1<secret>", text)
-        text = SECRETS.sub("<secret>", text)
-        for home in self._homes:
-            text = text.replace(home, "~")
-        text = HOMES.sub("~", text)
-        text = EMAIL.sub("<email>", text)
-        text = IPV4.sub("<address>", text)
-        text = COLONS.sub(_address, text)
+        if len(text) >= SHORTEST_KEY or not MARKS.isdisjoint(text):
+            text = self._marked(text)
         for pattern, placeholder in self._names:
             text = pattern.sub(placeholder, text)
+        return text
+
+    def _marked(self, text: str) -> str:
+        """What shows itself; a pattern is tried, and compiled, only where its own punctuation is there."""
+        if "@" in text:
+            text = re.sub(URL_CREDENTIALS, r"\1<credentials>@", text)
+        text = re.sub(NAMED_SECRET, r"\1<secret>", text)
+        text = re.sub(SECRETS, "<secret>", text)
+        if "/" in text or "\\" in text:
+            for home in self._homes:
+                text = text.replace(home, "~")
+            text = re.sub(HOMES, "~", text)
+        if "@" in text:
+            text = re.sub(EMAIL, "<email>", text)
+        if "." in text:
+            text = re.sub(IPV4, "<address>", text)
+        if ":" in text:
+            text = re.sub(COLONS, _address, text)
         return text
 
     def fact(self, value: Any) -> Any:

@@ -25,3 +25,8 @@ def say(template: "LiteralString", /, **fields: object) -> str:
     """
     sentence = _catalogue().gettext(template)
     return sentence.format(**fields) if fields else sentence
+
+
+def count(one: "LiteralString", other: "LiteralString", /, number: int) -> str:
+    """A number of things, in the language's own plural forms; both templates have the field `number`."""
+    return _catalogue().ngettext(one, other, number).format(number=number)
