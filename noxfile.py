@@ -14,6 +14,9 @@ nox.options.reuse_existing_virtualenvs = True
 
 HERE = Path(__file__).parent
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+TESTING = ["hypothesis", "jsonschema", "junitparser", "markdown-it-py", "packaging", "pytest", "syrupy"]
+"""What the suite needs beyond ivdoctor itself."""
+
 SAMPLES = ["cpu", "no-torch", "t4", "h100", "rtx4090x2", "cpu-wheel-beside-gpu", "wheel-without-sm120"]
 """Machines of tests/machines that have a sample report."""
 
@@ -34,7 +37,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
     """The suite without torch: what needs it is skipped with that reason."""
-    install(session, ".", "hypothesis", "jsonschema", "junitparser", "packaging", "pytest", "syrupy")
+    install(session, ".", *TESTING)
     session.run("pytest", *session.posargs)
 
 
@@ -44,7 +47,7 @@ def minimums(session: nox.Session) -> None:
     project = (HERE / "pyproject.toml").read_text(encoding="utf-8")
     dependencies = project.partition("\ndependencies = [")[2].partition("]")[0]
     oldest = [f"{name}=={version}" for name, version in re.findall(r'"([\w-]+)>=([\d.]+)"', dependencies)]
-    session.install(".", *oldest, "hypothesis", "jsonschema", "junitparser", "packaging", "pytest", "syrupy")
+    session.install(".", *oldest, *TESTING)
     session.run("pytest", *session.posargs)
 
 

@@ -64,8 +64,10 @@ class Outlet:
         """Write what goes to files; give back what goes to stdout."""
         if self.target is None:
             return "".join(self.text(name, report) for name in self.names)
+        from click import unstyle  # a file has no colours
+
         for name in self.names:
-            write(self.path(name), self.text(name, report))
+            write(self.path(name), unstyle(self.text(name, report)))
         return ""
 
     @staticmethod

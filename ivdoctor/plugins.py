@@ -38,7 +38,7 @@ class Plugins:
 
     @cached_property
     def probes(self) -> tuple[Probe, ...]:
-        """ivdoctor's own first, then by subject."""
+        """Our own first, then by subject."""
         found = self._load("probes", Probe)
         return tuple(sorted(found, key=lambda one: (not one.reference.startswith(OWN), one.subject)))
 

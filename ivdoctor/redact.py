@@ -80,7 +80,7 @@ SECRETS = r"""(?xs)
     | (?<![\w-])eyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]*
     | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
 """
-NAMED_SECRET = (
+NAMED_SECRET = (  # noqa: S105  # a pattern
     r"(?i)((?:secret|token|passw(?:or)?d|api[_-]?key|access[_-]?key|credential)[\w-]{0,40}[\"']?\s{0,4}[=:]\s{0,4}|\bbearer\s{1,4})"
     r"([\"']?)(?!\d{1,12}\b)[^\s\"',;<>]{4,}\2"
 )

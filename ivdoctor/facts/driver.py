@@ -14,8 +14,9 @@ class NvmlDevice:
     architecture: str
     compute_capability: tuple[int, int]
     memory_mib: int
+    """0 where NVML cannot tell: integrated GPUs share the host's."""
     pci: str
-    """Domain:bus:device, what joins it with the device that torch sees."""
+    """Domain:bus:device, what joins it with the device that torch sees; empty where NVML cannot tell."""
     mig: bool
     """Whether the device is cut into MIG instances."""
 

@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from ._words import clean
 
 PLAIN = re.compile(r"""[A-Za-z0-9,.;:()'"/%?!=+\u0080-\U0010ffff-]+""")
-LINKED = re.compile(r"(?i)://|www\.|\b[a-z]{2,}-\d|\b[0-9a-f]{7,40}\b|:[\w+-]+:")
+LINKED = re.compile(r"(?i)://|www\.|\b[a-z]{2,}-\d|\b[0-9a-f]{7,40}\b|:[\w+-]*[a-z+-][\w+-]*:|:\d{3,4}:")
 """Addresses, `GH-123`, commits, and emoji."""
 OPENING = re.compile(r"[-+=]+|\d{1,9}[.)]")
 """What would begin a list, or underline a heading, at the start of a line."""
 TICKS = re.compile("`+")
+
+WORD = re.compile(r"[('\"]?`[^`]+`[)'\",.;:!?]*(?!\S)|\S+")
+"""A word, or words that their author made code."""
+QUOTED = re.compile(r"([('\"]?)`([^`]*[^`\s][^`]*)`([)'\",.;:!?]*)")
 
 LONG = 2000
 """Characters of one text, so that none can crowd out the others."""
@@ -26,6 +30,11 @@ LONG_CODE = 8000
 def prose(text: str, *, longest: int = LONG) -> str:
     """A sentence: plain words as they are, all others as code."""
     return _words(text, longest, _ticked)
+
+
+def cell(text: str) -> str:
+    """The same in a table, where nothing can begin a list."""
+    return _words(text, LONG, _ticked, opens=False)
 
 
 def summary_html(text: str) -> str:
@@ -62,20 +71,34 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
-def _words(text: str, longest: int, as_code: Callable[[str], str]) -> str:
-    parts: list[str] = []
-    special: list[str] = []
-    for number, word in enumerate(_clipped(clean(text), longest).split()):
-        if PLAIN.fullmatch(word) and not LINKED.search(word) and not (number == 0 and OPENING.fullmatch(word)):
-            if special:
-                parts.append(as_code(" ".join(special)))
-                special = []
-            parts.append(word)
+def _words(text: str, longest: int, as_code: Callable[[str], str], *, opens: bool = True) -> str:
+    """Args: opens: whether the text may stand where a line or a list item begins."""
+    parts: list[tuple[str, str, str]] = []
+    for number, match in enumerate(WORD.finditer(_clipped(clean(text), longest))):
+        word = match[0]
+        if quoted := QUOTED.fullmatch(word):
+            parts.append((quoted[1], quoted[2], quoted[3]))
+        elif PLAIN.fullmatch(word) and not LINKED.search(word) and not (opens and number == 0 and OPENING.fullmatch(word)):
+            parts.append((word, "", ""))
         else:
-            special.append(word)
-    if special:
-        parts.append(as_code(" ".join(special)))
-    return " ".join(parts)
+            before, core, after = _peeled(word)
+            joins = parts and parts[-1][1] and not parts[-1][2] and not before
+            start, said, _ = parts.pop() if joins else (before, "", "")
+            parts.append((start, f"{said} {core}".lstrip(" "), after))
+    return " ".join(f"{before}{as_code(core)}{after}" if core else before for before, core, after in parts)
+
+
+def _peeled(word: str) -> tuple[str, str, str]:
+    """A word without the sentence's own punctuation around it: `(x_y),` is `x_y` in brackets and a comma."""
+    core = word.rstrip(",.;:!?") or word
+    before = after = ""
+    if core.startswith("(") and len(core) > 1 and core.count("(") > core.count(")"):
+        before, core = "(", core[1:]
+    elif core.startswith("(") and core.endswith(")") and len(core) > 2:  # noqa: PLR2004  # something is between them
+        before, core, after = "(", core[1:-1], ")"
+    elif core.endswith(")") and len(core) > 1 and core.count(")") > core.count("("):
+        core, after = core[:-1], ")"
+    return before, core, after + word[len(before + core + after) :]
 
 
 def _ticked(text: str) -> str:

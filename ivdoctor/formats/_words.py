@@ -1,7 +1,7 @@
 """Words that every format for people uses, so that they never disagree, and the washing of what others wrote."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any
@@ -34,6 +34,8 @@ LINES = frozenset({"code", "diff", "command"})
 
 def clean(text: str, *, lines: bool = False) -> str:
     """The text without terminal sequences; what cannot be shown becomes U+FFFD."""
+    if text.isprintable():  # nearly all are: no breaks, no controls, no marks
+        return text.strip("\n" if lines else None)
     text = UNSHOWABLE.sub("\ufffd", BREAKS.sub("\n", ESCAPES.sub("", text)))
     if lines:
         return text.strip("\n")
@@ -60,19 +62,31 @@ def _harmless(value: Any, *, lines: bool = False) -> Any:
 
 
 def how(tried: Tried) -> str:
-    """How much a fix has been proven: verified is said of real runs only."""
+    """How much a fix has been proven: verified is said of real runs only, and of those that passed."""
     if tried.status == "not-tried":
         return say("not tried: {reason}", reason=tried.reason)
-    proof = {
-        "real-run": say("verified on {where}", where=tried.where),
-        "miniature": say("tried on a miniature, on {where}", where=tried.where),
-    }.get(tried.how or "", say("predicted"))
-    return proof if tried.status == "passed" else say("{proof}: failed", proof=proof)
+    passed = tried.status == "passed"
+    if tried.how == "real-run":
+        return say("verified on {where}", where=tried.where) if passed else say("tried on {where}: failed", where=tried.where)
+    if tried.how == "miniature":
+        return (
+            say("tried on a miniature, on {where}", where=tried.where)
+            if passed
+            else say("tried on a miniature, on {where}: failed", where=tried.where)
+        )
+    return say("predicted") if passed else say("predicted to fail")
 
 
 def measured(tried: Tried) -> str:
-    """The numbers of a trial: `relative l2 5.3e-03`."""
-    return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in tried.metrics.items())
+    """The numbers of a trial: `relative L2 0.00535`."""
+    return ", ".join(f"{name.replace('_', ' ').replace(' l2', ' L2')} {_number(value)}" for name, value in tried.metrics.items())
+
+
+def _number(value: float) -> str:
+    """A distance below zero says that the output was not finite."""
+    if value < 0:
+        return say("not finite")
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}"
 
 
 def heading(finding: Finding) -> str:
@@ -88,9 +102,16 @@ def spot(site: Site) -> list[str]:
     return [part for part in (site.module, line, site.op, site.code) if part]
 
 
-def source(site: Site) -> list[str]:
-    """The same of what made the odd dtype, which comes last."""
-    return [*spot(site), site.dtype] if site.dtype else spot(site)
+def because(site: Site, dress: Callable[[str], str] = str) -> str:
+    """What made the odd dtype, and which; empty where neither is known."""
+    what = ", ".join(map(dress, spot(site)))
+    return say("{what} is {dtype}", what=what, dtype=dress(site.dtype)) if what and site.dtype else what or dress(site.dtype)
+
+
+def told(finding: Finding, trial: Tried) -> str:
+    """The failure a trial began with, where it is another than the finding's own."""
+    said = trial.before.partition(": ")[2] or trial.before
+    return "" if said in finding.message else trial.before
 
 
 def grave(report: Report) -> list[Finding]:
@@ -104,13 +125,17 @@ def notes(report: Report) -> list[Finding]:
 
 
 def named(name: str, place: str) -> str:
-    """`precision on cpu`."""
-    return say("{name} on {place}", name=name, place=place) if place else name
+    """`precision (cpu)`."""
+    return f"{name} ({place})" if place else name
 
 
 def broken(report: Report) -> list[tuple[str, str]]:
     """What went wrong while looking and judging, and how."""
-    looked = [(named(name, one.place), say("{status}: {reason}", status=one.status, reason=one.reason)) for name, one in report.outcomes() if one.status in BROKEN]
+    looked = [
+        (named(name, one.place), say("{status}: {reason}", status=one.status, reason=one.reason))
+        for name, one in report.outcomes()
+        if one.status in BROKEN
+    ]
     judged = [(named(one.code, one.place), one.error) for one in report.rules.errors]
     return looked + judged
 
@@ -124,10 +149,25 @@ def unseen(report: Report) -> list[tuple[str, str]]:
     ]
 
 
+def skipped(report: Report) -> list[tuple[str, str]]:
+    """Rules that could not be asked, and why."""
+    return [(named(one.code, one.place), one.reason) for one in report.rules.skipped]
+
+
+def passed(report: Report) -> list[tuple[str, str]]:
+    """Rules that had nothing to say, and what they look for."""
+    return [(named(one.code, one.place), one.title) for one in report.rules.silent]
+
+
 def counts(report: Report) -> str:
     """What became of the rules."""
     rules = report.rules
-    return say("{passed} rules passed, {failed} found something, {skipped} could not be asked", passed=rules.passed, failed=rules.failed, skipped=len(rules.skipped))
+    return say(
+        "{passed} rules passed, {failed} found something, {skipped} could not be asked",
+        passed=rules.passed,
+        failed=rules.failed,
+        skipped=len(rules.skipped),
+    )
 
 
 def facts(report: Report) -> Iterator[tuple[str, str]]:
@@ -142,11 +182,12 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return say("yes") if value else say("no")
     if isinstance(value, dict):
-        if len(value) == 2 and "name" in value:  # noqa: PLR2004  # a name and its value
-            return " = ".join(map(shown, value.values()))
-        return ", ".join(f"{key} {shown(inner)}" for key, inner in value.items())
-    if isinstance(value, (list, tuple)):
-        if value and all(type(inner) is int for inner in value):
-            return ".".join(map(str, value))  # pairs of numbers are versions: CUDA 12.4
-        return ("; " if any(isinstance(inner, dict) for inner in value) else ", ").join(map(shown, value))
-    return str(value)
+        pair = len(value) == 2 and "name" in value  # noqa: PLR2004  # a name and its value
+        return " = ".join(map(shown, value.values())) if pair else ", ".join(f"{key} {shown(inner)}" for key, inner in value.items())
+    return _listed(value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _listed(values: Sequence[object]) -> str:
+    if values and all(type(inner) is int for inner in values):
+        return ".".join(map(str, values))  # pairs of numbers are versions: CUDA 12.4
+    return ("; " if any(isinstance(inner, dict) for inner in values) else ", ").join(map(shown, values)) or say("none")

@@ -9,7 +9,7 @@ from . import Format
 
 def render(report: Report) -> str:
     """Fields without a value are left out; keys stand in the contract's order."""
-    return stdlib.dumps(_lean(codec.plain(report)), indent=1, ensure_ascii=False) + "\n"
+    return stdlib.dumps(_lean(codec.plain(report)), indent=1, ensure_ascii=False, allow_nan=False).encode(errors="replace").decode() + "\n"
 
 
 def _lean(value: object) -> object:

@@ -9,7 +9,7 @@ from ..outcome import BROKEN
 from ..report import Report
 from ..text import say
 from . import Format
-from ._words import harmless, how, source, spot
+from ._words import because, harmless, how, spot
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -44,7 +44,7 @@ def _suite(report: Report, place: str) -> "Element":
     suite = Element("testsuite", {"name": place or MACHINE})
     properties = SubElement(suite, "properties")
     for name, value in _properties(report, place):
-        SubElement(properties, "property", {"name": name, "value": value})
+        _add(properties, "property", name=name, value=value)
     for case in sorted(_cases(report, place), key=lambda case: case.get("name", "")):
         suite.append(case)
     _count(suite)
@@ -62,46 +62,49 @@ def _properties(report: Report, place: str) -> Iterator[tuple[str, str]]:
 
 
 def _cases(report: Report, place: str) -> Iterator["Element"]:
-    from xml.etree.ElementTree import SubElement
+    yield from _found(report, place)
+    for passed in report.rules.silent:
+        if passed.place == place:
+            yield _case(passed.code, place)
+    for skipped in report.rules.skipped:
+        if skipped.place == place:
+            yield _case(skipped.code, place, "skipped", message=skipped.reason)
+    for broken in report.rules.errors:
+        if broken.place == place:
+            yield _case(broken.code, place, "error", type="broken-rule", message=broken.error)
+    for name, subject in report.outcomes():
+        if subject.place == place and subject.status in BROKEN:
+            yield _case(name, place, "error", type=subject.status, message=subject.reason)
 
+
+def _found(report: Report, place: str) -> Iterator["Element"]:
+    """A case a code: what makes the answer no is its failure, the rest its output."""
     fail_on = FailOn(report.fail_on)
     found: dict[str, list[Finding]] = {}
     for finding in report.findings:
         if finding.place == place:
             found.setdefault(finding.code, []).append(finding)
     for code, findings in found.items():
-        case = _case(code, place)
         caught = [one for one in findings if fail_on.catches(one)]
-        if caught:
-            SubElement(case, "failure", {"type": code, "message": caught[0].message}).text = _text(caught)
-        others = [one for one in findings if one not in caught]
-        if others:
-            SubElement(case, "system-out").text = _text(others)
+        case = _case(code, place, "failure", _text(caught), type=code, message=caught[0].message) if caught else _case(code, place)
+        if len(caught) < len(findings):
+            _add(case, "system-out", _text([one for one in findings if one not in caught]))
         yield case
-    for passed in report.rules.silent:
-        if passed.place == place:
-            yield _case(passed.code, place)
-    for skipped in report.rules.skipped:
-        if skipped.place == place:
-            case = _case(skipped.code, place)
-            SubElement(case, "skipped", {"message": skipped.reason})
-            yield case
-    for broken in report.rules.errors:
-        if broken.place == place:
-            case = _case(broken.code, place)
-            SubElement(case, "error", {"type": "broken-rule", "message": broken.error})
-            yield case
-    for name, subject in report.outcomes():
-        if subject.place == place and subject.status in BROKEN:
-            case = _case(name, place)
-            SubElement(case, "error", {"type": subject.status, "message": subject.reason})
-            yield case
 
 
-def _case(name: str, place: str) -> "Element":
+def _case(name: str, place: str, result: str = "", text: str = "", **attributes: str) -> "Element":
     from xml.etree.ElementTree import Element
 
-    return Element("testcase", {"classname": f"ivdoctor.{place or MACHINE}", "name": name})
+    case = Element("testcase", {"classname": f"ivdoctor.{place or MACHINE}", "name": name})
+    if result:
+        _add(case, result, text, **attributes)
+    return case
+
+
+def _add(parent: "Element", tag: str, text: str = "", **attributes: str) -> None:
+    from xml.etree.ElementTree import SubElement
+
+    SubElement(parent, tag, attributes).text = text or None
 
 
 def _count(parent: "Element") -> None:
@@ -123,8 +126,8 @@ def _lines(finding: Finding) -> Iterator[str]:
     yield finding.title
     if finding.location and spot(finding.location):
         yield say("at {spot}", spot=", ".join(spot(finding.location)))
-    if finding.origin and source(finding.origin):
-        yield say("because of {spot}", spot=", ".join(source(finding.origin)))
+    if finding.origin and because(finding.origin):
+        yield say("because {what}", what=because(finding.origin))
     yield from (f"- {line}" for line in finding.evidence)
     for number, fix in enumerate(finding.fixes, start=1):
         yield say("fix {number}: {title} [{how}]", number=number, title=fix.title, how=how(fix.trial))

@@ -5,20 +5,21 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from ..finding import Finding, Fix
-from ..report import Grid, GridCell, Report
+from ..report import Grid, Report
 from ..text import say
 from . import Format
-from ._markdown import code, details, fence, prose, summary_html, table
-from ._words import VERDICTS, broken, counts, facts, grave, harmless, heading, how, measured, named, notes, source, spot, unseen
+from ._markdown import cell, code, details, fence, prose, summary_html, table
+from ._words import VERDICTS, because, broken, counts, facts, grave, harmless, heading, how, measured, named, notes, skipped, spot, told, unseen
 
 LIMIT = 60_000
 """Characters; GitHub refuses an issue above 65,536."""
 RESERVE = 3_000
 """Room for saying what was cut."""
 HEAD_LINES = 10
+HEAD_CODE = 4_000
+"""Characters of code in the first ten lines; longer code stands with its finding alone."""
 SHORT = 300
 """Characters of one text in the first ten lines."""
-LANGUAGES = {"code": "python", "command": "sh", "setting": "sh", "hardware": ""}
 
 
 class Section(NamedTuple):
@@ -63,10 +64,10 @@ def _head(report: Report) -> Iterator[str]:
         lines += 1
     if leading.fixes:
         fix = leading.fixes[0]
-        yield f"- **{say('Fix')}:** {prose(fix.title, longest=SHORT)} ({prose(how(fix.trial), longest=SHORT)})"
+        yield f"- **{say('Fix')}** ({prose(how(fix.trial), longest=SHORT)}): {prose(fix.title, longest=SHORT)}"
         lines += 1
         block = _block(fix, indent="  ").splitlines()
-        if lines + len(block) <= HEAD_LINES and sum(map(len, block)) <= LIMIT // 10:
+        if lines + len(block) <= HEAD_LINES and sum(map(len, block)) <= HEAD_CODE:
             yield from block
 
 
@@ -94,13 +95,14 @@ def _sections(report: Report) -> Iterator[Section]:
         yield _folded(say("Notes ({count})", count=len(few)), "\n\n".join(map(_finding, few)))
     yield _folded(say("Machine"), _machine(report))
     for grid in report.grids:
-        if any(cell.brief for row in grid.rows for cell in row):
-            yield _folded(say("{title}, in full", title=named(grid.title, grid.place)), _grid(grid, full=True))
+        if any(one.brief for row in grid.rows for one in row):
+            title = named(grid.title, grid.place)
+            yield _folded(title if grid.detail else say("{title}, in full", title=title), _grid(grid, full=True))
         elif grid.detail:
             yield _folded(named(grid.title, grid.place), _grid(grid))
     if absent := unseen(report):
         yield _folded(say("Not there, or not looked at ({count})", count=len(absent)), _pairs(absent))
-    yield _folded(counts(report), _pairs((named(one.code, one.place), one.reason) for one in report.rules.skipped) or say("No rule was skipped."))
+    yield _folded(counts(report), _pairs(skipped(report)) or say("No rule was skipped."))
 
 
 def _folded(title: str, body: str) -> Section:
@@ -111,7 +113,7 @@ def _findings(report: Report) -> Iterator[Section]:
     title = f"### {say('Findings')}"
     found = grave(report)
     if not found:
-        said = say("No errors and no warnings; {count} notes, below.", count=len(notes(report)))
+        said = say("No errors and no warnings; the notes are below.") if report.findings else say("No errors, no warnings and no notes.")
         yield Section(say("Findings"), f"{title}\n\n{said}")
     for number, finding in enumerate(found):
         text = _finding(finding)
@@ -123,54 +125,51 @@ def _finding(finding: Finding) -> str:
     known = [prose(line) for line in finding.evidence]
     if finding.location and spot(finding.location):
         known.insert(0, say("Raised at {spot}", spot=", ".join(map(code, spot(finding.location)))))
-    if finding.origin and source(finding.origin):
-        known.insert(1, say("Because of {spot}", spot=", ".join(map(code, source(finding.origin)))))
+    if finding.origin and because(finding.origin):
+        known.insert(1, say("Because {what}", what=because(finding.origin, code)))
     if finding.confidence != "certain":
         known.append(say("Confidence: {confidence}", confidence=finding.confidence))
     parts += ["\n".join(f"- {one}" for one in known)] if known else []
-    parts += [_fix(number, fix) for number, fix in enumerate(finding.fixes, start=1)]
+    parts += [_fix(finding, number, fix) for number, fix in enumerate(finding.fixes, start=1)]
     return "\n\n".join(parts)
 
 
-def _fix(number: int, fix: Fix) -> str:
-    said = f"**{say('Fix {number}', number=number)}:** {prose(fix.title)} ({prose(how(fix.trial))})"
+def _fix(finding: Finding, number: int, fix: Fix) -> str:
+    said = f"**{say('Fix {number}', number=number)}** ({prose(how(fix.trial))}): {prose(fix.title)}"
     blocks = [block for block in (_block(fix), fence(fix.diff, "diff") if fix.diff else "") if block]
-    trial = fix.trial
-    told = [
-        say("before: {before}", before=code(trial.before)) if trial.before else "",
-        say("after: {after}", after=code(trial.after)) if trial.after else "",
-        prose(measured(trial)),
-    ]
-    ran = "; ".join(filter(None, told))
-    return "\n\n".join(filter(None, [said, *blocks, ran[:1].upper() + ran[1:]]))
+    return "\n\n".join(filter(None, [said, *blocks, ". ".join(_ran(finding, fix))]))
+
+
+def _ran(finding: Finding, fix: Fix) -> Iterator[str]:
+    """What the trial saw."""
+    if before := told(finding, fix.trial):
+        yield say("Before: {before}", before=code(before))
+    if after := ", ".join(filter(None, (code(fix.trial.after), prose(measured(fix.trial))))):
+        yield say("After: {after}", after=after)
 
 
 def _block(fix: Fix, *, indent: str = "") -> str:
     """A fix's code, and its command; empty where it has neither."""
     blocks = [fence(fix.code, "python", indent=indent)] if fix.code else []
-    blocks += [fence(fix.command, LANGUAGES[fix.kind] or "sh", indent=indent)] if fix.command else []
+    blocks += [fence(fix.command, "sh", indent=indent)] if fix.command else []
     return "\n".join(blocks)
 
 
 def _places(report: Report) -> Section:
-    rows = [(prose(one.name), prose(one.title), str(one.count), VERDICTS[one.verdict.value][0]) for one in report.places]
+    rows = [(cell(one.name), cell(one.title), str(one.count), VERDICTS[one.verdict.value][0]) for one in report.places]
     columns = (say("place"), say("device"), say("count"), say("verdict"))
     return Section(say("Places"), f"### {say('Places')}\n\n{table(columns, rows)}")
 
 
 def _grid(grid: Grid, *, full: bool = False) -> str:
-    rows = [[_cell(cell, full=full) for cell in row] for row in grid.rows]
-    told = table([prose(column) for column in grid.columns], rows)
-    return f"{told}\n\n{prose(grid.caption)}" if grid.caption else told
-
-
-def _cell(cell: GridCell, *, full: bool) -> str:
-    return prose(cell.text if full or not cell.brief else cell.brief)
+    rows = [[cell(one.text if full else one.brief or one.text) for one in row] for row in grid.rows]
+    drawn = table([cell(column) for column in grid.columns], rows)
+    return f"{drawn}\n\n{prose(grid.caption)}" if grid.caption else drawn
 
 
 def _machine(report: Report) -> str:
-    summary = table((say("subject"), say("what is there")), [(prose(line.label), prose(line.text)) for line in report.summary])
-    every = table((say("fact"), say("value")), [(prose(name), prose(value)) for name, value in facts(report)])
+    summary = table((say("subject"), say("what is there")), [(cell(line.label), cell(line.text)) for line in report.summary])
+    every = table((say("fact"), say("value")), [(cell(name), cell(value)) for name, value in facts(report)])
     return f"{summary}\n\n{every}"
 
 

@@ -8,7 +8,7 @@ from ..finding import Finding, Fix, Severity
 from ..report import Grid, GridCell, Report
 from ..text import say
 from . import Format
-from ._words import VERDICTS, how
+from ._words import VERDICTS, harmless, how
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 MARKS = {"good": "green", "bad": "red", "poor": "yellow", "none": None}
@@ -17,7 +17,7 @@ INDENT = "  "
 
 def render(report: Report) -> str:
     """ANSI colours throughout; whoever prints takes them out where there is no terminal."""
-    return "\n".join(_lines(report)) + "\n"
+    return "\n".join(_lines(harmless(report))) + "\n"
 
 
 def _lines(report: Report) -> Iterator[str]:

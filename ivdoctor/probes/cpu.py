@@ -3,7 +3,6 @@
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +42,7 @@ def cpu() -> Cpu:
 def machine() -> str:
     """The architecture of this interpreter, as `tables/cpu_features.csv` names it: macOS and Linux name ARM's features apart."""
     name = platform.machine().lower()
-    return {"amd64": "x86_64", "arm64": "arm64" if sys.platform == "darwin" else "aarch64"}.get(name, name)
+    return {"amd64": "x86_64", "arm64": "arm64" if platform.system() == "Darwin" else "aarch64"}.get(name, name)
 
 
 def listed(flags: AbstractSet[str], architecture: str) -> tuple[str, ...]:
@@ -104,16 +103,16 @@ def from_cpuid() -> Described:
 
 def _described() -> Described:
     """Nothing where there is no way to ask; `listed` judges what that means."""
-    if sys.platform.startswith("linux"):
+    if platform.system() == "Linux":
         try:
             return from_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
         except OSError:  # a sandbox without it
             return Described()
-    if sys.platform == "darwin":
+    if platform.system() == "Darwin":
         # A fixed program; it exits with 1 where one key of several is unknown, and still prints the others.
         done = subprocess.run(SYSCTL, capture_output=True, timeout=5, check=False)  # noqa: S603
         return from_sysctl(done.stdout.decode(errors="replace"))
-    return from_cpuid() if sys.platform == "win32" and machine() == "x86_64" else Described()
+    return from_cpuid() if platform.system() == "Windows" and machine() == "x86_64" else Described()
 
 
 def _archspec() -> tuple[str, str]:

@@ -50,7 +50,10 @@ def _start(nvml: Any) -> None:
         raise Absent(say("the NVIDIA driver is installed but not loaded")) from error
     except nvml.NVMLError_LibRmVersionMismatch as error:
         raise RuntimeError(
-            say("the loaded NVIDIA driver and its library libnvidia-ml differ in version: after an update it was not reloaded, a reboot does so ({error})", error=error)
+            say(
+                "the loaded NVIDIA driver and its library libnvidia-ml differ in version: after an update it was not reloaded, a reboot does so ({error})",
+                error=error,
+            )
         ) from error
 
 

@@ -5,15 +5,11 @@ import os
 from ..facts import Environ, Variable
 from ..probe import probe
 from ..tables import table
+from ._printable import printable
 
 
 @probe()
 def environ() -> Environ:
     """Only names of `tables/environ.csv` are read at all."""
     names = sorted(row["name"] for row in table("environ"))
-    return Environ(variables=tuple(Variable(name=name, value=_text(os.environ[name])) for name in names if name in os.environ))
-
-
-def _text(value: str) -> str:
-    r"""What is no character stands as `\udcff`: a report is text, and must be writable as such."""
-    return value.encode(errors="backslashreplace").decode()
+    return Environ(variables=tuple(Variable(name=name, value=printable(os.environ[name])) for name in names if name in os.environ))

@@ -3,15 +3,28 @@
 import json
 import os
 import re
+from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from urllib.parse import unquote, urlparse
 
 from ..facts import Package, Packages, Version
 from ..probe import probe
 from ..tables import table
+from ._printable import printable
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+!_~-]{0,99}")
-"""More than PEP 440 allows, for the sake of what vendors write; never a text that could be taken for something else."""
+"""More than PEP 440 allows, for the sake of what vendors write; never a text that could pass for something else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Copy:
+    """One metadata folder of a wanted package."""
+
+    name: str
+    version: Version
+    folder: str
+    source: str
+    """Where the code of an editable install is."""
 
 
 @probe()
@@ -23,42 +36,60 @@ def packages() -> Packages:
     others on a slow disk cost nothing. One whose metadata then names another package, or no version, is broken.
     """
     wanted = {row["name"] for row in table("packages")}
-    found: list[tuple[str, Version, str]] = []
+    copies: list[_Copy] = []
     broken: list[str] = []
-    folders: set[str] = set()
-    editable: list[str] = []
+    seen: set[str] = set()
     for distribution in distributions():
         folder = _folder(distribution)
-        if folder in folders:
-            continue  # the same path entry twice, or lib64 beside lib
-        folders.update(filter(None, [folder]))
-        guess = _normal(os.path.basename(folder).removesuffix(".dist-info").removesuffix(".egg-info").partition("-")[0])
-        if folder and guess not in wanted:
-            continue
+        named = _named(folder)
+        if folder in seen or (named and named not in wanted):
+            continue  # seen: the same path entry twice, or lib64 beside lib
         name, version = _identity(distribution)
-        if folder and name != guess:
-            broken.append(os.path.basename(folder))
+        if named and named != name:
+            broken.append(printable(os.path.basename(folder)))
         elif name in wanted:
-            found.append((name, version, folder))
-            editable += _source(distribution)
-    installed: dict[str, Version] = {}
-    shadowed: list[Package] = []
-    for name, version, folder in found:
-        if name not in installed:
-            installed[name] = version
-        elif not _is_build_leftover(folder, editable):
-            shadowed.append(Package(name=name, version=version))
-    return Packages(
-        installed=tuple(Package(name=name, version=installed[name]) for name in sorted(installed)),
-        shadowed=tuple(sorted(shadowed, key=lambda one: (one.name, one.version))),
-        broken=tuple(sorted(broken)),
-    )
+            copies.append(_Copy(name=name, version=version, folder=folder, source=_source(distribution)))
+        if folder:
+            seen.add(folder)
+    return Packages(installed=tuple(_first(copies)), shadowed=tuple(_others(copies)), broken=tuple(sorted(broken)))
+
+
+def _first(copies: list[_Copy]) -> list[Package]:
+    """What Python imports: the first copy on the path."""
+    found: dict[str, Package] = {}
+    for copy in copies:
+        found.setdefault(copy.name, Package(name=copy.name, version=copy.version))
+    return [found[name] for name in sorted(found)]
+
+
+def _others(copies: list[_Copy]) -> list[Package]:
+    """
+    What is hidden behind the first copies.
+
+    An editable install's source folder is often on the path and holds the metadata of its build: that is no second copy.
+    """
+    sources = {copy.name: copy.source for copy in copies if copy.source}
+    seen: set[str] = set()
+    found: list[Package] = []
+    for copy in copies:
+        built = copy.name in sources and copy.folder.endswith(".egg-info") and copy.folder.startswith(sources[copy.name] + os.sep)
+        if not built and copy.name in seen:
+            found.append(Package(name=copy.name, version=copy.version))
+        if not built:
+            seen.add(copy.name)
+    return sorted(found, key=lambda one: (one.name, one.version))
 
 
 def _folder(distribution: Distribution) -> str:
-    """Where its metadata is, links followed; empty for one that a finder of its own made."""
+    """Where its metadata is, links followed; empty for one that a finder of another kind made."""
     path = getattr(distribution, "_path", None)
     return os.path.realpath(path) if isinstance(path, os.PathLike) else ""
+
+
+def _named(folder: str) -> str:
+    """The package's name by the folder's: `torch-2.1.0.dist-info`, `torch.egg-info`, `torch-2.1.0-py3.11.egg/EGG-INFO`."""
+    name = os.path.basename(os.path.dirname(folder) if folder.endswith("EGG-INFO") else folder)
+    return _normal(name.removesuffix(".egg-info").partition("-")[0])
 
 
 def _normal(name: str) -> str:
@@ -69,23 +100,20 @@ def _normal(name: str) -> str:
 def _identity(distribution: Distribution) -> tuple[str, Version]:
     """Normalised name, and version; both empty where the metadata does not tell."""
     try:
-        name, version = str(distribution.metadata["Name"] or ""), str(distribution.metadata["Version"] or "").strip()
+        metadata = distribution.metadata
+        name, version = str(metadata["Name"] or "").strip(), str(metadata["Version"] or "").strip()
     except Exception:  # noqa: BLE001  # torn metadata raises anything
         return "", Version("")
-    return (_normal(name.strip()), Version(version)) if VERSION.fullmatch(version) else ("", Version(""))
+    return (_normal(name), Version(version)) if VERSION.fullmatch(version) else ("", Version(""))
 
 
-def _source(distribution: Distribution) -> list[str]:
-    """The source folder of an editable install."""
+def _source(distribution: Distribution) -> str:
+    """The source folder of an editable install, links followed; empty for any other."""
     try:
         origin = json.loads(distribution.read_text("direct_url.json") or "{}")
         if not origin["dir_info"]["editable"]:
-            return []
-        return [os.path.realpath(unquote(urlparse(origin["url"]).path))]
+            return ""
+        path = unquote(urlparse(origin["url"]).path)
     except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _is_build_leftover(folder: str, sources: list[str]) -> bool:
-    """An editable install's source folder is on the path and often holds the metadata of its build: no second copy."""
-    return any(folder.startswith(source + os.sep) for source in sources)
+        return ""
+    return os.path.realpath(path[1:] if os.name == "nt" else path)  # file:///C:/source

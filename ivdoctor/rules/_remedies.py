@@ -6,7 +6,7 @@ from ..facts import TORCH_NAME, Asked, Half, Place, Trial
 from ..finding import Fix, Tried
 from ..text import say
 
-SIZE = ("cast-model", "cast-input", "unify", "cast-at-write", "everything-fp16", "everything-fp32", "half-then-bf16")
+SIZE = ("cast-model", "cast-input", "unify", "cast-at-write", "everything-bf16", "everything-fp16", "everything-fp32", "half-then-bf16")
 """Remedies from the smallest change to the largest; those not here are never advised, only shown to fail."""
 
 SUPPORT = ("native", "unknown", "emulated", "none")
@@ -22,20 +22,27 @@ def wanted(place: Place, asked: Asked) -> Half:
 
 
 def ranked(trials: Iterable[Trial], place: Place, asked: Asked) -> list[Trial]:
-    """What passed, best first: native here, then in the format wanted, then the smallest change."""
+    """
+    What passed, best first: native here, then in the format wanted, then the smallest change.
+
+    On a CPU an emulated format is only slow, so one that was asked for by name is kept; on an accelerator it is advice that breaks.
+    """
     keep = wanted(place, asked)
+    only_slow = place.kind == "cpu" and asked.dtype != "auto"
     passed = [trial for trial in trials if trial.status == "passed" and trial.remedy in SIZE]
-    return sorted(
-        passed,
-        key=lambda one: (SUPPORT.index(place.dtypes.of(one.computes_in)), one.computes_in != keep, SIZE.index(one.remedy)),
-    )
+
+    def order(one: Trial) -> tuple[int, bool, int, int]:
+        support = SUPPORT.index(place.dtypes.of(one.computes_in))
+        return (0 if only_slow else support), one.computes_in != keep, support, SIZE.index(one.remedy)
+
+    return sorted(passed, key=order)
 
 
 def fixes(trials: Iterable[Trial], place: Place, asked: Asked) -> tuple[Fix, ...]:
-    """The fixes of one failure, the one to take first; one for each way of computing."""
-    chosen: dict[tuple[str, str], Trial] = {}
+    """The fixes of one failure, the one to take first: the smallest change for each format it can end in."""
+    chosen: dict[Half, Trial] = {}
     for trial in ranked(trials, place, asked):
-        chosen.setdefault((trial.remedy.partition("-")[0], trial.computes_in), trial)
+        chosen.setdefault(trial.computes_in, trial)
     return tuple(_fix(trial, place) for trial in chosen.values())
 
 
@@ -54,6 +61,10 @@ def _fix(trial: Trial, place: Place) -> Fix:
         "cast-at-write": (
             say("Cast the visual tokens where they are written"),
             "input_embeds[selected] = vit_embeds.reshape(-1, C).to(input_embeds.device, input_embeds.dtype)",
+        ),
+        "everything-bf16": (
+            say("Run model and input in bfloat16"),
+            "model = model.to(torch.bfloat16)\npixel_values = pixel_values.to(torch.bfloat16)",
         ),
         "everything-fp16": (say("Run model and input in float16"), "model = model.half()\npixel_values = pixel_values.half()"),
         "everything-fp32": (say("Run model and input in float32"), "model = model.float()\npixel_values = pixel_values.float()"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..facts import Asked, Cell, Driver, Gpu, Mismatch, Place, Towers
+from ..facts import HALVES, Asked, Cell, Driver, Gpu, Mismatch, Place, Towers
 from ..finding import Fix, Problem, Severity
 from ..rule import rule
 from ..text import say
@@ -42,7 +42,7 @@ def patch_convolution_dtype_differs(mismatch: Mismatch, place: Place, asked: Ask
     tried = mismatch.tried(cell.case)
     raised = sum(one.attempt.status == "raised" for one in mismatch.cells)
     yield Problem(
-        message=say("a {model} model with {input} pixels raises: {message}", model=cell.model, input=cell.input, message=cell.attempt.message),
+        message=say("a model in {model} with pixels in {input} raises: {message}", model=cell.model, input=cell.input, message=cell.attempt.message),
         evidence=(
             say("{raised} of {all} pairs of model and pixel dtype raise on {place}", raised=raised, all=len(mismatch.cells), place=place.name),
             *useless(tried),
@@ -54,10 +54,10 @@ def patch_convolution_dtype_differs(mismatch: Mismatch, place: Place, asked: Ask
     )
 
 
-def _towers(mismatch: Mismatch, operator: str, preferred: str) -> Towers | None:
-    """A combination that raises at this operator, the well-known one first."""
-    raised = [one for one in mismatch.towers if one.attempt.location is not None and one.attempt.location.op == operator]
-    return next((one for one in raised if one.case == preferred), raised[0] if raised else None)
+def _chosen(raised: list[Towers], preferred: str) -> Towers | None:
+    """The well-known combination where it raises, else the first of those with one odd part."""
+    odd = [one for one in raised if len({one.vision, one.projector, one.lm}) < len(HALVES)]
+    return next((one for one in odd if one.case == preferred), next(iter(odd), None))
 
 
 def _tower_problem(one: Towers, count: int, mismatch: Mismatch, place: Place, asked: Asked) -> Problem:
@@ -88,10 +88,10 @@ def visual_tokens_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) 
     ## Fix
     Load every part in one dtype, or cast the tokens where they are written.
     """
-    one = _towers(mismatch, "aten.index_put_", "bf16/bf16/fp16")
+    raised = [one for one in mismatch.towers if one.attempt.location and one.attempt.location.op == "aten.index_put_"]
+    one = _chosen(raised, "bf16/bf16/fp16")
     if one:
-        count = sum(1 for other in mismatch.towers if other.attempt.location and other.attempt.location.op == "aten.index_put_")
-        yield _tower_problem(one, count, mismatch, place, asked)
+        yield _tower_problem(one, len(raised), mismatch, place, asked)
 
 
 @rule("IVD403", severity=Severity.NOTE, category="matmul-dtype-mismatch")
@@ -104,10 +104,10 @@ def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) -> I
     ## Fix
     Load every part in one dtype.
     """
-    one = _towers(mismatch, "aten.linear", "bf16/fp32/fp32")
+    raised = [one for one in mismatch.towers if one.attempt.location and one.attempt.location.module.startswith("projector")]
+    one = _chosen(raised, "bf16/fp32/fp32")
     if one:
-        count = sum(1 for other in mismatch.towers if other.attempt.location and other.attempt.location.module.startswith("projector"))
-        yield _tower_problem(one, count, mismatch, place, asked)
+        yield _tower_problem(one, len(raised), mismatch, place, asked)
 
 
 @rule("IVD404", severity=Severity.ERROR, category="cpu-half-op-unsupported")
@@ -127,7 +127,7 @@ def agreeing_dtypes_fail(mismatch: Mismatch, place: Place, asked: Asked, driver:
         elsewhere = asked.dtype != "auto" and not asked.concerns(cell.model)
         said = cell.attempt.message or say("the output is not finite")
         yield Problem(
-            message=say("a {dtype} model with {dtype} pixels fails on {place}: {message}", dtype=cell.model, place=place.name, message=said),
+            message=say("model and pixels in {dtype} fail on {place}: {message}", dtype=cell.model, place=place.name, message=said),
             severity=Severity.NOTE if elsewhere else None,
             category=_category(place, cell),
             location=cell.attempt.location,
@@ -166,7 +166,9 @@ def no_remedy_helps(mismatch: Mismatch, place: Place) -> Iterator[Problem]:
         tried = mismatch.tried(cell.case)
         if cell.attempt.status == "raised" and tried and all(trial.status == "failed" for trial in tried):
             yield Problem(
-                message=say("no remedy helps a {model} model with {input} pixels on {place}", model=cell.model, input=cell.input, place=place.name),
+                message=say(
+                    "no remedy helps a model in {model} with pixels in {input} on {place}", model=cell.model, input=cell.input, place=place.name
+                ),
                 evidence=useless(tried),
                 location=cell.attempt.location,
             )

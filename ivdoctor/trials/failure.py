@@ -21,16 +21,30 @@ OPERATORS = {
 }
 """torch functions to the operators they reach; others are named as they are."""
 
+MESSAGES = {"Index put requires": "aten.index_put_"}
+"""How an operator's message begins, for those that old torch (1.13 was seen) does not show to who watches its functions."""
+
 LOST = (
     "device-side assert",
     "illegal memory access",
     "illegal instruction",
     "misaligned address",
     "unspecified launch failure",
+    "launch timed out",
+    "hardware stack error",
+    "invalid program counter",
+    "operation not supported on global/shared address space",
     "uncorrectable ECC error",
+    "uncorrectable NVLink error",
+    "context is destroyed",
     "device is lost",
+    "DEVICE_LOST",
 )
-"""Errors after which nothing runs on that device in that process. A missing kernel or a full memory is none."""
+"""
+Errors after which nothing runs on that device in that process. A missing kernel or a full memory is none.
+
+Source: CUDA Runtime API, cudaError, those that leave the process in an inconsistent state; Level Zero's device loss (2026-11-22).
+"""
 
 
 def device_is_lost(error: BaseException) -> bool:
@@ -48,7 +62,7 @@ def location(error: BaseException, model: Any, operator: str, *, own: Callable[[
     The innermost line of the model's own code, the innermost module on the way there, and the operator.
 
     Args:
-        operator: the torch function that raised.
+        operator: the torch function that raised, empty where none was seen to.
         own: says of a file whether it is the model's code: lines of torch itself tell a user nothing.
         root: files are named relative to the folder above this one.
     """
@@ -65,6 +79,13 @@ def location(error: BaseException, model: Any, operator: str, *, own: Callable[[
         module=module,
         file=os.path.relpath(file, os.path.dirname(root)).replace(os.sep, "/") if file else "",
         line=line,
-        op=OPERATORS.get(operator, operator and f"torch.{operator}"),
+        op=_operator(operator, error),
         code=linecache.getline(file, line).strip() if file else "",
     )
+
+
+def _operator(function: str, error: BaseException) -> str:
+    if function:
+        return OPERATORS.get(function, f"torch.{function}")
+    message = first_line(error)
+    return next((operator for beginning, operator in MESSAGES.items() if message.startswith(beginning)), "")

@@ -68,6 +68,11 @@ def everything_fp32(model: Miniature, pixels: Tensor) -> Treated:
     return _treated(model.float(), pixels.float())
 
 
+def everything_bf16(model: Miniature, pixels: Tensor) -> Treated:
+    """`model = model.to(torch.bfloat16)` and `pixel_values = pixel_values.to(torch.bfloat16)`."""
+    return _treated(model.to(torch.bfloat16), pixels.to(torch.bfloat16))
+
+
 def everything_fp16(model: Miniature, pixels: Tensor) -> Treated:
     """`model = model.half()` and `pixel_values = pixel_values.half()`."""
     return _treated(model.half(), pixels.half())
@@ -98,8 +103,9 @@ FOR_CELLS: dict[str, Remedy] = {
     "cast-tower": cast_tower,
     "autocast": autocast,
     "half-then-bf16": half_then_bf16,
-    "everything-fp32": everything_fp32,
+    "everything-bf16": everything_bf16,
     "everything-fp16": everything_fp16,
+    "everything-fp32": everything_fp32,
 }
 """Tried on every cell of the 3x3 that raised."""
 

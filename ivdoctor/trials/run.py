@@ -59,13 +59,13 @@ def attempt(model: Miniature, pixels: Tensor, ids: Tensor, expected: Tensor, cal
     try:
         with torch.no_grad():
             logits = call(model, pixels, ids)
+            distance = float((logits.cpu().double() - expected).norm() / expected.norm())  # an accelerator's errors come late
     except EXPECTED as error:
         failed = raised(error)
         if not locate:
             return failed
         site = location(error, model, _culprit(model, pixels, ids, call), own=CODE.__contains__, root=PACKAGE)
         return replace(failed, location=site, origin=_origin(site, model, pixels))
-    distance = float((logits.cpu().double() - expected).norm() / expected.norm())
     return Attempt(
         status="ran",
         output=_name(logits.dtype),

@@ -1,0 +1,199 @@
+"""The live operations: right ones, planted wrong ones, refusals, and lost devices."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ivdoctor import codec
+from ivdoctor.facts import HALVES, Operation, Precision
+from ivdoctor.probe import DeviceFault
+from ivdoctor.probes.precision import TOLERANCE, _flags, _run, precision
+from ivdoctor.rooms import Answer
+from ivdoctor.testing import a_place, a_torch_without_cuda
+
+torch = pytest.importorskip("torch")
+
+Look = Callable[..., Answer]
+
+
+def test_every_operation_is_really_run_on_the_cpu(look: Look) -> None:
+    """Five operator classes in three formats; what a current torch runs is near the fp64 result, and fp32 is nearest."""
+    if not hasattr(torch.nn.functional, "scaled_dot_product_attention") or torch.__version__ < "2.3":
+        pytest.skip("an older torch refuses float16 here")
+
+    found = codec.build(look(precision, torch=a_torch_without_cuda(), place=a_place()).fact, Precision)
+
+    assert {(name, dtype) for name in ("matmul", "linear", "conv2d", "attention", "layer_norm") for dtype in HALVES} == {
+        (one.name, one.dtype) for one in found.operations
+    }
+    assert {"works"} == {one.status for one in found.operations}
+    assert (found.bf16_flag, found.bf16_flag_native) == (None, None)
+    worst = {dtype: max(one.error for one in found.operations if one.dtype == dtype) for dtype in HALVES}
+    assert 0 < worst["fp32"] < worst["fp16"] < worst["bf16"]
+    assert worst["fp16"] * 10 < TOLERANCE["fp16"]
+    assert worst["bf16"] * 5 < TOLERANCE["bf16"]
+
+
+def test_the_same_seed_gives_the_same_distances(look: Look) -> None:
+    """Two runs agree to the last bit: a snapshot taken twice is the same."""
+    first, second = (look(precision, torch=a_torch_without_cuda(), place=a_place()).fact for _ in range(2))
+
+    assert first == second
+
+
+def broken(damage: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """A product that is right in fp64 and damaged in every other format; in fp32, so that an old torch runs it too."""
+    return lambda left, right: left @ right if left.dtype is torch.float64 else damage((left.float() @ right.float()).to(left.dtype))
+
+
+def run(damage: Callable[[Any], Any], dtype: Any = "fp32") -> Operation:
+    torch.manual_seed(0)
+    return _run(torch, "cpu", dtype, "matmul", broken(damage))
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda right: right * 0,
+        lambda right: -right,
+        lambda right: right.T,
+        lambda right: right * 1.1,
+        lambda right: right + 1,
+        lambda right: right.roll(1, 0),
+    ],
+    ids=["zeros", "negated", "transposed", "a tenth too large", "shifted", "rows moved"],
+)
+def test_a_wrong_result_is_wrong_in_every_format(damage: Callable[[Any], Any], dtype: Any) -> None:
+    """That it ran proves nothing: the result must be near the fp64 one."""
+    found = run(damage, dtype)
+
+    assert found.status == "wrong"
+    assert found.error > TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [("fp32", 1.02), ("fp16", 1.02), ("bf16", 1.08)])
+def test_a_result_beyond_the_formats_own_rounding_is_wrong(dtype: Any, factor: float) -> None:
+    """Each format has its own measure: what would be right for bf16 is not right for fp16."""
+    assert run(lambda right: right * factor, dtype).status == "wrong"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_result_that_is_not_finite_is_wrong_and_can_be_written(value: float) -> None:
+    """One bad element is enough, and JSON has no word for it."""
+
+    def damage(right: Any) -> Any:
+        right[3, 4] = value
+        return right
+
+    found = run(damage)
+
+    assert (found.status, found.error) == ("wrong", -1.0)
+    assert found == codec.build(codec.load(codec.dump(found)), Operation)
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [("fp32", 1.001), ("fp16", 1.003), ("bf16", 1.02)])
+def test_a_result_within_the_formats_own_rounding_works(dtype: Any, factor: float) -> None:
+    """TF32 and oneDNN's bf16 for fp32 are settings, not faults."""
+    assert run(lambda right: right * factor, dtype).status == "works"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("\"addmm_impl_cpu_\" not implemented for 'Half'"), "RuntimeError: \"addmm_impl_cpu_\" not implemented for 'Half'"),
+        (TypeError("BFloat16 is not supported on MPS"), "TypeError: BFloat16 is not supported on MPS"),
+        (NotImplementedError("Could not run 'aten::x'\nwith arguments"), "NotImplementedError: Could not run 'aten::x'"),
+        (
+            RuntimeError("CUDA error: no kernel image is available for execution on the device\nhints"),
+            "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+        ),
+    ],
+)
+def test_a_refusal_carries_torchs_own_words(error: Exception, message: str) -> None:
+    """The first line of the exception, with its type."""
+
+    def refuse(_: Any) -> Any:
+        raise error
+
+    found = run(refuse)
+
+    assert ("refused", message) == (found.status, found.message)
+
+
+def test_a_real_refusal_is_told(look: Look) -> None:
+    """What torch itself says when an operator lacks a kernel: quantile takes no half precision on the CPU."""
+    found = _run(torch, "cpu", "fp16", "quantile", lambda a, b: torch.quantile(a, 0.5, dim=0) + b)
+
+    assert found.status == "refused"
+    assert "quantile" in found.message
+
+
+def test_a_lost_device_is_no_refusal() -> None:
+    """Whatever is asked next in that process fails too, so the process must go."""
+
+    def assertion(_: Any) -> Any:
+        raise RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported")
+
+    with pytest.raises(DeviceFault, match=r"^CUDA error: device-side assert triggered$"):
+        run(assertion)
+
+
+def test_a_place_out_of_torchs_reach_is_absent(look: Look) -> None:
+    """A GPU that only the driver sees cannot be tried, and the reason says with which torch."""
+    answer = look(precision, torch=a_torch_without_cuda(), place=a_place("sm_75", "Tesla T4", reachable=False))
+
+    assert (answer.status, answer.reason) == ("absent", "torch 2.6.0+cpu cannot reach Tesla T4")
+
+
+def backend(question: Any) -> Any:
+    """The two things of torch.cuda, or torch.xpu, that are asked about bf16."""
+
+    @contextlib.contextmanager
+    def device(name: str) -> Iterator[None]:
+        yield
+
+    return SimpleNamespace(device=device, **({"is_bf16_supported": question} if question else {}))
+
+
+def raising(error: Exception) -> Callable[..., bool]:
+    def question(*, including_emulation: bool = True) -> bool:
+        raise error
+
+    return question
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        (lambda including_emulation=True: including_emulation, (True, False)),  # a T4 since 2.4
+        (lambda: False, (False, None)),  # a T4 before
+        (lambda: True, (True, None)),  # any card with ROCm before, and XPU in 2.4 to 2.6
+        (raising(RuntimeError("Found no NVIDIA driver on your system")), (None, None)),  # 2.4 and 2.5 without a device
+        (raising(AssertionError("Torch not compiled with CUDA enabled")), (None, None)),
+        (None, (None, None)),  # XPU in 2.3
+    ],
+)
+@pytest.mark.parametrize(("kind", "name"), [("cuda", "sm_75"), ("rocm", "gfx906"), ("xpu", "xpu")])
+def test_the_flag_is_asked_as_each_release_allows(question: Any, expected: tuple[bool | None, bool | None], kind: str, name: str) -> None:
+    """Releases differ in the argument, and in raising where there is no device."""
+    library = SimpleNamespace(**{"xpu" if kind == "xpu" else "cuda": backend(question)})
+
+    assert expected == _flags(library, a_place(name))
+
+
+def test_a_device_lost_while_asked_for_the_flag_is_a_fault() -> None:
+    """The question makes a tensor on the device in some releases."""
+    library = SimpleNamespace(cuda=backend(raising(RuntimeError("CUDA error: an illegal memory access was encountered"))))
+
+    with pytest.raises(DeviceFault, match="illegal memory access"):
+        _flags(library, a_place("sm_80"))
+
+
+@pytest.mark.parametrize("kind", ["cpu", "mps"])
+def test_places_without_such_a_flag_are_not_asked(kind: str) -> None:
+    """There is no is_bf16_supported for the CPU and for Apple's GPUs."""
+    assert _flags(SimpleNamespace(), a_place(kind)) == (None, None)
