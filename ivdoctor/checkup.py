@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from . import __version__, codec
@@ -13,7 +14,7 @@ from .outcome import BROKEN, Outcome, known, subject_of
 from .places import places
 from .plugins import Plugins, plugins
 from .redact import Identity, Redactor
-from .report import Broken, Passed, PlaceVerdict, Report, Rules, Skipped, Subject, Tool
+from .report import Broken, Line, Passed, PlaceVerdict, Report, Rules, Skipped, Subject, Tool
 from .rule import Rule
 from .snapshot import Snapshot
 from .tables import newest
@@ -47,15 +48,21 @@ def check(
         asked: the precision in question; without one, none in particular.
         told: called with each place's name before it is looked at.
     """
+    origin = say("{origin}, {day}", origin=snapshot.origin, day=snapshot.collected) if snapshot else ""
     snapshot = snapshot or collect(told=told)
     registered = plugins()
     broken = registered.broken("rules")
     outcomes = [*snapshot.outcomes, *map(Redactor(Identity.here()).outcome, broken)] if broken else snapshot.outcomes
-    return judged(outcomes, asked or Asked(), registered=registered, fail_on=fail_on)
+    return judged(outcomes, asked or Asked(), registered=registered, fail_on=fail_on, origin=origin)
 
 
-def judged(outcomes: Iterable[Outcome], asked: Asked, *, registered: Plugins, fail_on: FailOn = FailOn.ERROR) -> Report:
-    """Outcomes in, report out: pure but for the tables."""
+def judged(outcomes: Iterable[Outcome], asked: Asked, *, registered: Plugins, fail_on: FailOn = FailOn.ERROR, origin: str = "") -> Report:
+    """
+    Outcomes in, report out: pure but for the tables.
+
+    Args:
+        origin: of a snapshot, to be shown: one made by hand must never pass for a machine that was looked at.
+    """
     outcomes = tuple(outcomes)
     shared: dict[type, Any] = {Asked: asked, **_unknown(outcomes, registered), **known(outcomes)}
     found = places(shared)
@@ -66,7 +73,8 @@ def judged(outcomes: Iterable[Outcome], asked: Asked, *, registered: Plugins, fa
     for place in found:
         here = shared | _unknown(outcomes, registered, place.name) | dict(known(outcomes, place.name)) | {Place: place}
         verdicts += judge([rule for rule in registered.rules if _is_local(rule, local)], here, place=place.name)
-    return _report(outcomes, verdicts, found, shared, fail_on=fail_on)
+    report = _report(outcomes, verdicts, found, shared, fail_on=fail_on)
+    return replace(report, summary=(Line(label="snapshot", text=origin), *report.summary)) if origin else report
 
 
 def _is_local(rule: Rule, local: set[type]) -> bool:

@@ -22,15 +22,13 @@ def page(rule: Rule) -> str:
     return f"# {rule.code} {rule.name}\n\n{rule.manual}\n\n## Facts\n{listed}\n"
 
 
-def index(rules: Iterable[Rule]) -> str:
-    """One line a rule."""
-    return "".join(f"{rule.code}  {rule.severity.value:<7}  {rule.name}: {rule.title}\n" for rule in rules)
+def index(rules: Iterable[Rule], style: str = "simple") -> str:
+    """One row a rule; `style` is tabulate's: `simple` for a terminal, `github` for the README."""
+    from tabulate import tabulate
 
-
-def markdown_table(rules: Iterable[Rule]) -> str:
-    """The index as the README shows it."""
-    rows = "".join(f"| {rule.code} | {rule.severity.value} | {rule.name} | {rule.title} |\n" for rule in rules)
-    return f"| code | severity | name | what it finds |\n|---|---|---|---|\n{rows}"
+    rows = [(rule.code, rule.severity.value, rule.name, rule.title) for rule in rules]
+    text: str = tabulate(rows, headers=("code", "severity", "name", "what it finds"), tablefmt=style, disable_numparse=True)
+    return f"{text}\n"
 
 
 def suggest(typed: str, rules: Sequence[Rule]) -> list[str]:
@@ -78,7 +76,7 @@ def main() -> None:
     check = cli.get_command(click.Context(cli), "check")
     assert check is not None
     helped = check.get_help(click.Context(check, info_name="ivdoctor check", terminal_width=100, max_content_width=100))
-    new = renewed(readme.read_text(encoding="utf-8"), {"rules": markdown_table(own), "check --help": f"```\n{helped}\n```"})
+    new = renewed(readme.read_text(encoding="utf-8"), {"rules": index(own, "github"), "check --help": f"```\n{helped}\n```"})
     if "--check" not in sys.argv:
         readme.write_text(new, encoding="utf-8")
     elif new != readme.read_text(encoding="utf-8"):

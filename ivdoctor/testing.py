@@ -295,8 +295,8 @@ class _Reproduction:
         yield self._trial("cast-tower", cell, cell.model, self.agreeing(cell.model) if same else lost)
         yield self._trial("autocast", cell, "bf16", self.agreeing("bf16") if cell.model == "bf16" else lost)
         yield self._trial("half-then-bf16", cell, "bf16", self.agreeing("bf16"), rounding)
-        yield self._trial("everything-fp32", cell, "fp32", self.agreeing("fp32"))
-        yield self._trial("everything-fp16", cell, "fp16", self.agreeing("fp16"))
+        for dtype in HALVES:
+            yield self._trial(f"everything-{dtype}", cell, dtype, self.agreeing(dtype))
 
     def tower_trials(self, one: Towers) -> Iterator[Trial]:
         yield self._trial("unify", one, one.lm, self.agreeing(one.lm))

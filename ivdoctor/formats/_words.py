@@ -19,13 +19,13 @@ VERDICTS = {
 }
 """The word and its colour."""
 
-ESCAPES = re.compile(
+ESCAPES = (
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
     r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC: titles, links
     r"|\x1b[ -/]*[0-Z\\^-~]"
 )
-BREAKS = re.compile(r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-UNSHOWABLE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+BREAKS = r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]"
+UNSHOWABLE = r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 """Controls, the marks that turn the reading direction, lone surrogates, and what XML forbids."""
 
 LINES = frozenset({"code", "diff", "command"})
@@ -36,14 +36,25 @@ def clean(text: str, *, lines: bool = False) -> str:
     """The text without terminal sequences; what cannot be shown becomes U+FFFD."""
     if text.isprintable():  # nearly all are: no breaks, no controls, no marks
         return text.strip("\n" if lines else None)
-    text = UNSHOWABLE.sub("\ufffd", BREAKS.sub("\n", ESCAPES.sub("", text)))
+    text = re.sub(UNSHOWABLE, "\ufffd", re.sub(BREAKS, "\n", re.sub(ESCAPES, "", text)))  # compiled when first needed
     if lines:
         return text.strip("\n")
     return " ".join(filter(None, map(str.strip, text.replace("\t", " ").split("\n"))))
 
 
-def harmless(report: Report) -> Report:
-    """The same report with every text washed; formats for people and for XML begin with this."""
+def harmless(report: Report, *, facts: bool = True) -> Report:
+    """
+    The same report with every text washed; formats for people and for XML begin with this.
+
+    Args:
+        facts: False for a format that shows no raw facts, which are most of the texts.
+    """
+    if not facts:
+        subjects = {
+            name: [replace(each, fact={}) for each in one] if isinstance(one, list) else replace(one, fact={})
+            for name, one in report.subjects.items()
+        }
+        report = replace(report, subjects=subjects)
     washed: Report = _harmless(report)
     return washed
 

@@ -22,7 +22,7 @@ def render(report: Report) -> str:
     """A rule keeps its name from run to run, whatever came of it: servers follow a test by its name."""
     from xml.etree import ElementTree as ET
 
-    report = harmless(report)
+    report = harmless(report, facts=False)
     root = ET.Element("testsuites", {"name": "ivdoctor"})
     for place in _places(report):
         root.append(_suite(report, place))
