@@ -99,15 +99,13 @@ def _report(
     *,
     fail_on: FailOn,
 ) -> Report:
-    redactor = Redactor()
-    findings = sorted(
-        (finding for verdict in verdicts for finding in verdict.findings),
-        key=lambda one: (one.severity.rank, one.code, one.place, one.message),
-    )
+    redactor = Redactor(Identity.here() if any(one.error for one in verdicts) else None)
+    judged_there = [finding for verdict in verdicts for finding in verdict.findings]
+    findings = sorted(_weighed(judged_there, found), key=lambda one: (one.severity.rank, one.code, one.place, one.message))
     errors = tuple(
         Broken(code=one.rule.code, error=redactor.text(one.error), place=one.place, builtin=one.rule.builtin) for one in verdicts if one.error
     )
-    gaps = _gaps(outcomes, shared) + [say("{code} broke: {error}", code=one.code, error=one.error) for one in errors]
+    gaps = _gaps(outcomes, shared, found) + [say("{code} broke: {error}", code=one.code, error=one.error) for one in errors]
     verdict = answer(findings, fail_on=fail_on, gaps=bool(gaps))
     broken = any(one.builtin for one in errors) or any(one.subject == "plugin" and one.builtin for one in outcomes)
     return Report(
@@ -117,7 +115,7 @@ def _report(
         exit_code=exit_code(verdict, broken=broken),
         reason=_reason(verdict, findings, gaps, fail_on),
         fail_on=fail_on.value,
-        places=tuple(_place_verdict(place, findings, outcomes, gaps, fail_on) for place in found),
+        places=tuple(_place_verdict(place, judged_there, outcomes, fail_on) for place in found),
         summary=tuple(summary(outcomes)),
         subjects=_subjects(outcomes),
         findings=tuple(findings),
@@ -136,8 +134,19 @@ def _report(
     )
 
 
-def _gaps(outcomes: Iterable[Outcome], shared: Mapping[type, Any]) -> list[str]:
-    """What keeps a yes from being certain: looking that went wrong, and torch, without which nothing runs."""
+def _weighed(findings: list[Finding], found: tuple[Place, ...]) -> list[Finding]:
+    """
+    Beside an accelerator that torch reaches, what is found at the CPU is a note: the model is not meant to run there.
+
+    The CPU's own verdict, in the list of places, keeps the full weight.
+    """
+    if not any(place.kind != "cpu" and place.reachable for place in found):
+        return findings
+    return [replace(one, severity=Severity.NOTE) if one.place == "cpu" else one for one in findings]
+
+
+def _gaps(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iterable[Place]) -> list[str]:
+    """What keeps a yes from being certain: looking that went wrong, a device torch cannot reach, and torch, without which nothing runs."""
     gaps = [
         say(
             "{subject} {status}: {reason}", subject=f"{one.subject} ({one.place})" if one.place else one.subject, status=one.status, reason=one.reason
@@ -145,6 +154,7 @@ def _gaps(outcomes: Iterable[Outcome], shared: Mapping[type, Any]) -> list[str]:
         for one in outcomes
         if one.status in BROKEN
     ]
+    gaps += [say("{title} was not looked at: torch cannot reach it", title=place.title) for place in found if not place.reachable]
     torch = shared.get(Torch)
     if not isinstance(torch, Torch) and not any(gap.startswith("torch ") for gap in gaps):
         reason = torch.reason if isinstance(torch, Unknown) else say("it was not looked at")
@@ -172,16 +182,16 @@ def _reason(verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: 
     return say("nothing at or above {level}; {counts}", level=fail_on.value, counts=told)
 
 
-def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcome, ...], gaps: list[str], fail_on: FailOn) -> PlaceVerdict:
+def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcome, ...], fail_on: FailOn) -> PlaceVerdict:
+    """A place where nothing was run is never ready."""
     mine = [one for one in findings if one.place in ("", place.name)]
-    unsure = bool(gaps) and (
-        any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes)
-        or not any(one.status == "ok" and one.place == place.name for one in outcomes)
-    )
+    here = [one.status for one in outcomes if one.place == place.name]
+    unsure = "ok" not in here or any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes)
     return PlaceVerdict(
         name=place.name,
         kind=place.kind,
         title=place.title,
+        architecture=place.architecture,
         count=place.count,
         verdict=answer(mine, fail_on=fail_on, gaps=unsure),
     )

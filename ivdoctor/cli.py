@@ -188,8 +188,9 @@ def _job_summary(outlet: Any, report: Report) -> None:
 
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if path and "github" in outlet.names:
-        with open(path, "a", encoding="utf-8") as summary:
-            summary.write(outlet.text("markdown", report))
+        from .output import append
+
+        append(path, outlet.text("markdown", report))
 
 
 def _quiet_pipe() -> int:

@@ -135,6 +135,20 @@ def write(path: Path, text: str) -> None:
         raise CannotWrite(f"{path}: {error.strerror or error}") from error
 
 
+def append(output: str, text: str) -> None:
+    """
+    Add to a file that others write too.
+
+    Raises:
+        CannotWrite: it cannot be opened or is full.
+    """
+    try:
+        with path_of(output).open("a", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except OSError as error:
+        raise CannotWrite(f"{output}: {error.strerror or error}") from error
+
+
 def _replace(path: Path, data: bytes) -> None:
     import tempfile
 

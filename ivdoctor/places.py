@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .facts import Cpu, Device, Driver, DtypeRow, Gpu, Host, NvmlDevice, Place
+from .facts import Cpu, Device, Driver, DtypeRow, Environ, Gpu, Host, NvmlDevice, Place
 from .tables import architecture, cpu_dtype_row, dtype_row
 
 UNLISTED = DtypeRow(note="not in the tables")
@@ -20,9 +20,15 @@ def places(facts: Mapping[type, Any]) -> tuple[Place, ...]:
     gpu, driver = facts.get(Gpu), facts.get(Driver)
     if isinstance(gpu, Gpu) and gpu.devices:
         found += _distinct([_device(device, facts) for device in gpu.devices])
-    elif isinstance(driver, Driver):
+    elif isinstance(driver, Driver) and not hidden(facts.get(Environ)):
         found += _distinct([_unreached(device) for device in driver.devices])
     return tuple(found)
+
+
+def hidden(environ: object) -> bool:
+    """Whether CUDA_VISIBLE_DEVICES leaves no device: CUDA stops at the first entry that is none."""
+    value = environ.get("CUDA_VISIBLE_DEVICES") if isinstance(environ, Environ) else None
+    return value is not None and (not value.strip() or value.strip().startswith("-"))
 
 
 def _cpu(facts: Mapping[type, Any]) -> Place:

@@ -32,6 +32,7 @@ class PlaceVerdict:
     name: str
     kind: Literal["cpu", "cuda", "rocm", "mps", "xpu", "target"]
     title: str
+    architecture: str = ""
     count: int = 1
     verdict: Answer
 

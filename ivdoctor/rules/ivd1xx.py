@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ..facts import Driver, Environ, Packages, Place, Torch
 from ..finding import Fix, Problem, Severity
+from ..places import hidden
 from ..rule import rule
 from ..tables import table
 from ..text import say
@@ -11,12 +12,6 @@ from ._remedies import untried
 from ._wheels import carries
 
 NO_CHANGE = "ivdoctor installs nothing"
-
-
-def hidden(environ: Environ) -> bool:
-    """Whether CUDA_VISIBLE_DEVICES leaves no device: CUDA stops at the first entry that is none."""
-    value = environ.get("CUDA_VISIBLE_DEVICES")
-    return value is not None and (not value.strip() or value.strip().startswith("-"))
 
 
 @rule("IVD101", severity=Severity.ERROR)
