@@ -63,7 +63,7 @@ def judged(outcomes: Iterable[Outcome], asked: Asked, *, registered: Plugins, fa
     Args:
         origin: of a snapshot, to be shown: one made by hand must never pass for a machine that was looked at.
     """
-    outcomes = tuple(outcomes)
+    outcomes = tuple(sorted(outcomes, key=lambda one: (one.subject, one.place, one.reason)))
     shared: dict[type, Any] = {Asked: asked, **_unknown(outcomes, registered), **known(outcomes)}
     found = places(shared)
     local = {Place} | {type(one.fact) for one in outcomes if one.place and one.fact is not None}

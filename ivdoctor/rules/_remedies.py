@@ -9,6 +9,9 @@ from ..text import say
 SIZE = ("cast-model", "cast-input", "unify", "cast-at-write", "everything-bf16", "everything-fp16", "everything-fp32", "half-then-bf16")
 """Remedies from the smallest change to the largest; those not here are never advised, only shown to fail."""
 
+WIDTH = ("bf16", "fp16", "fp32")
+"""Among equals the half formats first: a model that was to run in one need not fit in fp32."""
+
 SUPPORT = ("native", "unknown", "emulated", "none")
 
 
@@ -31,18 +34,18 @@ def ranked(trials: Iterable[Trial], place: Place, asked: Asked) -> list[Trial]:
     only_slow = place.kind == "cpu" and asked.dtype != "auto"
     passed = [trial for trial in trials if trial.status == "passed" and trial.remedy in SIZE]
 
-    def order(one: Trial) -> tuple[int, bool, int, int]:
+    def order(one: Trial) -> tuple[int, bool, int, int, int]:
         support = SUPPORT.index(place.dtypes.of(one.computes_in))
-        return (0 if only_slow else support), one.computes_in != keep, support, SIZE.index(one.remedy)
+        return (0 if only_slow else support), one.computes_in != keep, support, WIDTH.index(one.computes_in), SIZE.index(one.remedy)
 
     return sorted(passed, key=order)
 
 
 def fixes(trials: Iterable[Trial], place: Place, asked: Asked) -> tuple[Fix, ...]:
-    """The fixes of one failure, the one to take first: the smallest change for each format it can end in."""
-    chosen: dict[Half, Trial] = {}
+    """The fixes of one failure, the one to take first: the smallest change for each format, and the cast where it raises."""
+    chosen: dict[object, Trial] = {}
     for trial in ranked(trials, place, asked):
-        chosen.setdefault(trial.computes_in, trial)
+        chosen.setdefault((trial.computes_in, trial.remedy == "cast-at-write"), trial)
     return tuple(_fix(trial, place) for trial in chosen.values())
 
 
@@ -74,10 +77,10 @@ def _fix(trial: Trial, place: Place) -> Fix:
         ),
     }
     title, code = titles[trial.remedy]
-    return Fix(title=title + _caveat(trial.computes_in, place), code=code, trial=Tried.of(trial))
+    return Fix(title=title + caveat(trial.computes_in, place), code=code, trial=Tried.of(trial))
 
 
-def _caveat(dtype: Half, place: Place) -> str:
+def caveat(dtype: Half, place: Place) -> str:
     """What the line does not say: fp16 has a range, and an emulated format a price."""
     caveats = []
     if dtype == "fp16":

@@ -1,5 +1,10 @@
 """Which device code runs on which device."""
 
+from ..facts import Place, Torch
+from ..tables import table
+
+KNOWN = {row["id"] for row in table("architectures")}
+
 EXACT = {(5, 3), (6, 2), (7, 2), (8, 7)}
 """Integrated GPUs that run only code built for them."""
 
@@ -16,6 +21,21 @@ def carries(arch_list: tuple[str, ...], capability: tuple[int, int]) -> bool:
     Source: torch 2.13.0, torch/cuda/__init__.py, DEVICE_REQUIREMENT; CUDA Programming Guide, binary compatibility (2026-11-22).
     """
     return any(_runs(arch, capability) for arch in arch_list)
+
+
+def lacks_code(torch: Torch, place: Place) -> bool:
+    """Whether nothing at all can run there with this build: a matter of the wheel, never of a dtype."""
+    if place.compute_capability and torch.cuda and torch.arch_list:
+        return not carries(torch.arch_list, place.compute_capability)
+    return bool(place.gfx and torch.hip and torch.arch_list) and place.gfx not in torch.arch_list
+
+
+def names(capability: tuple[int, int]) -> str:
+    """What a build may list for this device: `sm_60 or sm_61` for 6.1."""
+    major, minor = capability
+    able = [f"sm_{major}{one}" for one in range(minor + 1) if _runs(f"sm_{major}{one}", capability) and f"sm_{major}{one}" in KNOWN]
+    able += [f"sm_{one[0]}{one[1]}" for one, reach in REACH.items() if capability in reach and one[0] != major]
+    return " or ".join(able or [f"sm_{major}{minor}"])
 
 
 def _runs(arch: str, device: tuple[int, int]) -> bool:

@@ -9,7 +9,7 @@ from ..rule import rule
 from ..tables import table
 from ..text import say
 from ._remedies import untried
-from ._wheels import carries
+from ._wheels import lacks_code, names
 
 NO_CHANGE = "ivdoctor installs nothing"
 
@@ -89,20 +89,15 @@ def no_code_for_the_device(torch: Torch, place: Place) -> Iterator[Problem]:
     ## Fix
     Install a PyTorch whose build still has, or already has, this architecture.
     """
-    if not torch.arch_list:
+    if not lacks_code(torch, place):
         return
-    if place.compute_capability and torch.cuda:
-        name, missing = "sm_%d%d" % place.compute_capability, not carries(torch.arch_list, place.compute_capability)
-    elif place.gfx and torch.hip:
-        name, missing = place.gfx, place.gfx not in torch.arch_list
-    else:
-        return
-    if missing:
-        yield Problem(
-            message=say("torch {version} has no code for {title} ({name})", version=torch.version, title=place.title, name=name),
-            evidence=(say("architectures in the build: {list}", list=" ".join(torch.arch_list)),),
-            fixes=(Fix(title=say("Install a torch build that carries {name}", name=name), kind="command", trial=untried(say(NO_CHANGE))),),
-        )
+    name = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or ""
+    wanted = names(place.compute_capability) if place.compute_capability else name
+    yield Problem(
+        message=say("torch {version} has no code for {title} ({name})", version=torch.version, title=place.title, name=name),
+        evidence=(say("architectures in the build: {list}", list=" ".join(torch.arch_list)),),
+        fixes=(Fix(title=say("Install a torch build that carries {name}", name=wanted), kind="command", trial=untried(say(NO_CHANGE))),),
+    )
 
 
 @rule("IVD104", severity=Severity.ERROR, category="neg-driver-runtime")

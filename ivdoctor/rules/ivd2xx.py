@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 
-from ..facts import HALVES, Asked, Mismatch, Place, Precision, Torch, release
+from ..facts import HALVES, TORCH_NAME, Asked, Cpu, Mismatch, Place, Precision, Torch, release
 from ..finding import Fix, Problem, Severity
 from ..rule import rule
 from ..tables import table
 from ..text import say
-from ._remedies import fixes, untried
+from ._remedies import caveat, fixes, untried, wanted
+from ._wheels import lacks_code
 
-NAIVE = "fp16 or bf16 matrix products without the instruction ran 160 to 180 times slower than fp32 (1024^3, one thread, torch 2.13.0, 2026-11-22)"
+NAIVE = "{formats}: matrix products ran 160 to 180 times slower than fp32 (1024^3, one thread, torch 2.13.0, 2026-11-22)"
+CONVERTED = "bf16: oneDNN converts, and matrix products ran about 4.5 times slower than fp32 (1024^3, one thread, torch 2.13.0, 2026-11-22)"
 
 
 @rule("IVD201", severity=Severity.WARNING, category="bf16-unsupported-gpu")
@@ -55,9 +57,10 @@ def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision) -> Iter
     True; a ROCm build has answered True for every card since 1.13. Code that chooses bf16 by it chooses emulation.
 
     ## Fix
-    Ask `torch.cuda.get_device_capability()[0] >= 8`, or `is_bf16_supported(including_emulation=False)`.
+    Choose by the device. On NVIDIA `torch.cuda.get_device_capability() >= (8, 0)` tells, or `is_bf16_supported(including_emulation=False)`
+    since torch 2.4; on AMD neither does.
     """
-    truth = place.dtypes.bf16
+    truth, best = place.dtypes.bf16, wanted(place, Asked())
     if precision.bf16_flag is None or truth not in ("native", "emulated") or precision.bf16_flag is (truth == "native"):
         return
     backend = "rocm" if torch.hip else "cuda"
@@ -76,8 +79,8 @@ def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision) -> Iter
         evidence=tuple(evidence),
         fixes=(
             Fix(
-                title=say("Choose the dtype by compute capability"),
-                code="dtype = torch.bfloat16 if torch.cuda.get_device_capability()[0] >= 8 else torch.float16",
+                title=say("Choose the dtype by the hardware, not by the flag") + caveat(best, place),
+                code=f"dtype = torch.{TORCH_NAME[best]}",
                 trial=untried(say("it is a line of the caller's code")),
             ),
         ),
@@ -90,18 +93,21 @@ def _covers(row: dict[str, str], torch: Torch) -> bool:
 
 
 @rule("IVD203", severity=Severity.ERROR)
-def native_format_fails(place: Place, precision: Precision) -> Iterator[Problem]:
+def native_format_fails(torch: Torch, place: Place, precision: Precision) -> Iterator[Problem]:
     """
     The tables call a format native here, and the live run did not give a usable result.
 
-    The live run is believed. A wrong library beside a right one, a damaged device, or a wrong row in the tables.
+    The live run is believed. A wrong library beside a right one, a damaged device, or a wrong row in the tables. A kernel that an older
+    torch lacks on the CPU is IVD501's matter, a build without code for the device IVD103's.
 
     ## Fix
     Reinstall torch and its CUDA libraries from one source; if that changes nothing, report the device.
     """
+    if lacks_code(torch, place):
+        return
     for dtype in HALVES:
         failed = precision.refused(dtype)
-        if place.dtypes.of(dtype) == "native" and failed:
+        if place.dtypes.of(dtype) == "native" and failed and (place.kind != "cpu" or dtype == "fp32"):
             yield Problem(
                 message=say(
                     "{dtype} is native on {title}, but {names} failed", dtype=dtype, title=place.title, names=", ".join(one.name for one in failed)
@@ -118,7 +124,7 @@ def native_format_fails(place: Place, precision: Precision) -> Iterator[Problem]
 
 
 @rule("IVD204", severity=Severity.NOTE)
-def half_precision_slow_on_this_cpu(place: Place, asked: Asked) -> Iterator[Problem]:
+def half_precision_slow_on_this_cpu(place: Place, asked: Asked, cpu: Cpu | None) -> Iterator[Problem]:
     """
     The CPU computes float16 or bfloat16 without instructions for it.
 
@@ -134,7 +140,7 @@ def half_precision_slow_on_this_cpu(place: Place, asked: Asked) -> Iterator[Prob
     if slow:
         yield Problem(
             message=say("this CPU has no instructions for {formats}: matrix products in it are slow", formats=say(" and ").join(slow)),
-            evidence=(say("table: {source}", source=place.dtypes.source), say(NAIVE)),
+            evidence=(say("table: {source}", source=place.dtypes.source), *_how_slow(slow, cpu)),
             severity=Severity.WARNING if any(asked.concerns(dtype) for dtype in slow) else None,
             fixes=(
                 Fix(
@@ -144,6 +150,17 @@ def half_precision_slow_on_this_cpu(place: Place, asked: Asked) -> Iterator[Prob
                 ),
             ),
         )
+
+
+def _how_slow(slow: list[str], cpu: Cpu | None) -> Iterator[str]:
+    """As measured with the instructions of this CPU; nothing where they are not known, or not an x86's."""
+    features = cpu.features if cpu else ()
+    converted = "bf16" in slow and "avx512f" in features
+    naive = [dtype for dtype in slow if not (converted and dtype == "bf16")]
+    if naive and ("avx2" in features or "avx512f" in features):
+        yield say(NAIVE, formats=say(" and ").join(naive))
+    if converted:
+        yield say(CONVERTED)
 
 
 @rule("IVD205", severity=Severity.WARNING)
@@ -179,7 +196,7 @@ def tf32_on(torch: Torch, place: Place) -> Iterator[Problem]:
     ## Fix
     Switch it off where the digits matter.
     """
-    if place.kind != "cuda" or place.dtypes.tf32 != "native":
+    if place.kind != "cuda" or not place.reachable or place.dtypes.tf32 != "native":
         return
     switched = {switch.name: switch.value for switch in torch.switches}
     on = [name for name in ("torch.backends.cuda.matmul.allow_tf32", "torch.backends.cudnn.allow_tf32") if switched.get(name) == "True"]
@@ -208,7 +225,7 @@ def reduced_precision_reductions(torch: Torch, place: Place) -> Iterator[Problem
     ## Fix
     Switch it off where fp16 overflows in a matrix product.
     """
-    if place.kind != "cuda":
+    if place.kind != "cuda" or not place.reachable:
         return
     names = [
         switch.name for switch in torch.switches if switch.name.endswith("reduced_precision_reduction") and switch.value.startswith(("True", "(True"))

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from ..facts import HALVES, Asked, Cell, Driver, Gpu, Mismatch, Place, Towers
+from ..facts import HALVES, Asked, Cell, Driver, Gpu, Mismatch, Place, Torch, Towers
 from ..finding import Fix, Problem, Severity
 from ..rule import rule
 from ..text import say
 from ._remedies import fixes, untried, useless
+from ._wheels import lacks_code
 
 FOUNDING = ("fp16", "bf16")
 """The cell of the bug ivdoctor was born from: `.half()` weights and bfloat16 pixels."""
@@ -22,7 +23,7 @@ def judged_cell(mismatch: Mismatch, asked: Asked) -> tuple[Cell | None, Severity
 
 
 @rule("IVD401", severity=Severity.NOTE, category="conv-input-param-dtype-mismatch")
-def patch_convolution_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) -> Iterator[Problem]:
+def patch_convolution_dtype_differs(torch: Torch, mismatch: Mismatch, place: Place, asked: Asked) -> Iterator[Problem]:
     """
     The patch convolution gets pixels in another dtype than its weights, and raises.
 
@@ -37,7 +38,7 @@ def patch_convolution_dtype_differs(mismatch: Mismatch, place: Place, asked: Ask
     Bring both to one dtype that the hardware computes in: `model = model.to(torch.bfloat16)`, or cast the input.
     """
     cell, severity = judged_cell(mismatch, asked)
-    if cell is None or cell.attempt.status == "ran" or cell.model == cell.input:
+    if cell is None or cell.attempt.status == "ran" or cell.model == cell.input or lacks_code(torch, place):
         return
     tried = mismatch.tried(cell.case)
     raised = sum(one.attempt.status == "raised" for one in mismatch.cells)
@@ -110,8 +111,10 @@ def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) -> I
         yield _tower_problem(one, len(raised), mismatch, place, asked)
 
 
-@rule("IVD404", severity=Severity.ERROR, category="cpu-half-op-unsupported")
-def agreeing_dtypes_fail(mismatch: Mismatch, place: Place, asked: Asked, driver: Driver | None, gpu: Gpu | None) -> Iterator[Problem]:
+@rule("IVD404", severity=Severity.ERROR)
+def agreeing_dtypes_fail(  # noqa: PLR0917  # rules are called by keyword
+    torch: Torch, mismatch: Mismatch, place: Place, asked: Asked, driver: Driver | None, gpu: Gpu | None
+) -> Iterator[Problem]:
     """
     Model and input have the same dtype, and the pass fails all the same, or gives no finite numbers.
 
@@ -122,7 +125,7 @@ def agreeing_dtypes_fail(mismatch: Mismatch, place: Place, asked: Asked, driver:
     Use a format that runs here, or the device it was meant for.
     """
     for cell in mismatch.cells:
-        if cell.model != cell.input or (cell.attempt.status == "ran" and cell.attempt.relative_l2 >= 0):
+        if lacks_code(torch, place) or cell.model != cell.input or (cell.attempt.status == "ran" and cell.attempt.relative_l2 >= 0):
             continue
         elsewhere = asked.dtype != "auto" and not asked.concerns(cell.model)
         said = cell.attempt.message or say("the output is not finite")
@@ -145,15 +148,18 @@ def _category(place: Place, cell: Cell) -> str:
 
 def _why_on_the_cpu(place: Place, driver: Driver | None, gpu: Gpu | None) -> tuple[Fix, ...]:
     """A half-precision model on the CPU of a machine with a GPU is there by mistake more often than not."""
-    devices = [device.name for device in gpu.devices] if gpu and gpu.devices else [device.name for device in driver.devices] if driver else []
-    if place.kind != "cpu" or not devices:
+    seen = list(gpu.devices) if gpu else []
+    named = [device.name for device in seen] or ([device.name for device in driver.devices] if driver else [])
+    if place.kind != "cpu" or not named:
         return ()
-    title = say("Ask why the tensor is on the CPU: this machine has {names}", names=", ".join(dict.fromkeys(devices)))
-    return (Fix(title=title, code='model = model.to("cuda")', trial=untried(say("it depends on the caller's code"))),)
+    title = say("Ask why the tensor is on the CPU: this machine has {names}", names=", ".join(dict.fromkeys(named)))
+    kind = "cuda" if seen and seen[0].kind == "rocm" else seen[0].kind if seen else ""
+    code = f'model = model.to("{kind}")' if kind else ""
+    return (Fix(title=title, code=code, trial=untried(say("it depends on the caller's code"))),)
 
 
 @rule("IVD405", severity=Severity.ERROR)
-def no_remedy_helps(mismatch: Mismatch, place: Place) -> Iterator[Problem]:
+def no_remedy_helps(torch: Torch, mismatch: Mismatch, place: Place) -> Iterator[Problem]:
     """
     A clash of dtypes was reproduced, every remedy was tried, and none of them runs.
 
@@ -164,7 +170,7 @@ def no_remedy_helps(mismatch: Mismatch, place: Place) -> Iterator[Problem]:
     """
     for cell in mismatch.cells:
         tried = mismatch.tried(cell.case)
-        if cell.attempt.status == "raised" and tried and all(trial.status == "failed" for trial in tried):
+        if not lacks_code(torch, place) and cell.attempt.status == "raised" and tried and all(trial.status == "failed" for trial in tried):
             yield Problem(
                 message=say(
                     "no remedy helps a model in {model} with pixels in {input} on {place}", model=cell.model, input=cell.input, place=place.name

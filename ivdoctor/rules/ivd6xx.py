@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..facts import Mismatch
+from ..facts import Mismatch, Place
 from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
 from ..text import say
@@ -10,7 +10,7 @@ from ._remedies import untried
 
 
 @rule("IVD601", severity=Severity.NOTE, category="silent-wrong-dtype")
-def weights_rounded_twice(mismatch: Mismatch) -> Iterator[Problem]:
+def weights_rounded_twice(mismatch: Mismatch, place: Place) -> Iterator[Problem]:
     """
     `.half().to(torch.bfloat16)` rounds float32 weights twice, and some end on another bfloat16 value.
 
@@ -37,5 +37,7 @@ def weights_rounded_twice(mismatch: Mismatch) -> Iterator[Problem]:
                 code="model = model.to(torch.bfloat16)",
                 trial=Tried.of(once) if once else untried(say("that cell did not raise here")),
             ),
-        ),
+        )
+        if place.dtypes.bf16 != "emulated"
+        else (),
     )

@@ -79,7 +79,7 @@ def reproduce(device: str) -> Mismatch:
 
 def _cell_trials(patient: Patient, cells: tuple[Cell, ...]) -> Iterator[Trial]:
     for cell in cells:
-        if cell.attempt.status == "raised":
+        if not usable(cell.attempt):
             for name, remedy in FOR_CELLS.items():
                 yield _trial(patient, name, remedy, cell.case, (cell.model,) * 3, cell.input, cell.attempt)
 
@@ -87,7 +87,7 @@ def _cell_trials(patient: Patient, cells: tuple[Cell, ...]) -> Iterator[Trial]:
 def _tower_trials(patient: Patient, towers: tuple[Towers, ...]) -> Iterator[Trial]:
     """Where one part is odd; with three formats in three parts there is nothing new to see."""
     for one in towers:
-        if one.attempt.status == "raised" and len({one.vision, one.projector, one.lm}) < len(HALVES):
+        if not usable(one.attempt) and len({one.vision, one.projector, one.lm}) < len(HALVES):
             for name, remedy in FOR_TOWERS.items():
                 yield _trial(patient, name, remedy, one.case, (one.vision, one.projector, one.lm), one.vision, one.attempt)
 
@@ -110,14 +110,27 @@ def _trial(  # noqa: PLR0917  # private, called twice
     return Trial(
         remedy=name,
         case=case,
-        status="passed" if after.status == "ran" and after.relative_l2 >= 0 else "failed",
+        status="passed" if usable(after) else "failed",
         how="miniature",
         where=patient.device,
-        before=f"{before.error}: {before.message}",
-        after=say("ran, output {dtype}", dtype=after.output) if after.status == "ran" else f"{after.error}: {after.message}",
+        before=_what(before),
+        after=_what(after),
         computes_in=computes_in,
         metrics=metrics,
     )
+
+
+def usable(attempt: Attempt) -> bool:
+    """Whether it ran and gave finite numbers."""
+    return attempt.status == "ran" and attempt.relative_l2 >= 0
+
+
+def _what(attempt: Attempt) -> str:
+    if attempt.status == "raised":
+        return f"{attempt.error}: {attempt.message}"
+    if not usable(attempt):
+        return say("ran, and the output is not finite")
+    return say("ran, output {dtype}", dtype=attempt.output)
 
 
 def _dtype(short: Half) -> torch.dtype:

@@ -135,6 +135,7 @@ def test_the_remedies_that_pass_on_a_cell_and_what_they_compute_in(found: Mismat
         "half-then-bf16": "bf16",
         "everything-fp32": "fp32",
         "everything-fp16": "fp16",
+        "everything-bf16": "bf16",
     }
     if model == "bf16":
         expected["autocast"] = "bf16"
