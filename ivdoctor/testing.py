@@ -246,7 +246,7 @@ def a_mismatch(where: str = "cpu", *, refused: Mapping[str, str] | None = None, 
     made = _Reproduction(where, refused or {}, overflow)
     cells = tuple(made.cell(model, given) for model, given in product(HALVES, HALVES))
     towers = (made.towers("bf16", "bf16", "fp16"), made.towers("bf16", "fp32", "fp32"))
-    trials = [trial for cell in cells if cell.attempt.status == "raised" for trial in made.cell_trials(cell)]
+    trials = [trial for cell in cells if cell.attempt.status == "raised" or cell.attempt.relative_l2 < 0 for trial in made.cell_trials(cell)]
     trials += [trial for one in towers for trial in made.tower_trials(one)]
     return Mismatch(cells=cells, towers=towers, trials=tuple(trials))
 

@@ -25,6 +25,7 @@ def test_the_reproduction_runs_in_a_room(look: Look) -> None:
 
 def test_a_place_out_of_reach_is_absent(look: Look) -> None:
     """Nothing is claimed of a device that nothing ran on."""
+    pytest.importorskip("torch")
     answer = look(mismatch, torch=a_torch_without_cuda(), place=a_place("sm_75", "Tesla T4", reachable=False))
 
     assert (answer.status, answer.reason) == ("absent", "torch 2.6.0+cpu cannot reach Tesla T4")
