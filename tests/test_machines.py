@@ -6,7 +6,6 @@ import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +29,6 @@ QUESTIONS = [
     for given in (None, *HALVES)
 ]
 
-WRONG = {
-    "cpu-wheel-beside-gpu": "IVD207 speaks of a device that this torch cannot reach",
-    "driver-older-than-wheel": "IVD207 speaks of a device that this torch cannot reach",
-    "gpus-hidden": "a place that torch cannot reach is called ready",
-    "wheel-without-sm120": "IVD203 does not ask whether the build has code for the device",
-    "wheel-without-sm61": "IVD203 and IVD501 do not ask whether the build has code for the device",
-}
-UNSORTED = dict.fromkeys(set(NAMES) - {"cpu", "no-torch"}, "checkup does not sort the outcomes of several places")
-
-
-def waiting(wrong: Mapping[str, str]) -> list[Any]:
-    """Every machine; those that are judged wrong today are expected to fail, with the reason."""
-    return [pytest.param(name, marks=pytest.mark.xfail(reason=wrong[name], strict=True)) if name in wrong else name for name in NAMES]
-
 
 def snapshot_of(name: str) -> Snapshot:
     """As `check --snapshot` reads it."""
@@ -65,7 +50,7 @@ def brief(report: Report) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", waiting(WRONG))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_machine_gets_the_verdict_and_the_findings_beside_it(name: str) -> None:
     """Exit code, verdict, the verdict of each place, and every finding with its severity and place."""
     expected = json.loads((FOLDER / f"{name}.expected.json").read_bytes())
@@ -111,7 +96,7 @@ def test_a_snapshot_survives_being_read_and_written(name: str) -> None:
     assert load(snapshot.dump(), plugins().facts()) == snapshot
 
 
-@pytest.mark.parametrize("name", waiting(UNSORTED))
+@pytest.mark.parametrize("name", NAMES)
 def test_the_order_of_outcomes_does_not_change_the_report(name: str) -> None:
     """Not one byte of the JSON."""
     outcomes = list(snapshot_of(name).outcomes)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ivdoctor.manual import index, markdown_table, page, suggest
+from ivdoctor.manual import index, page, suggest
 from ivdoctor.plugins import plugins
 from ivdoctor.rule import Rule
 
@@ -26,7 +26,9 @@ def test_a_page_has_the_rules_text_and_its_facts(rule: Rule) -> None:
 def test_a_page_says_which_facts_the_rule_can_do_without() -> None:
     """So that a reader knows what a skip would mean."""
     (one,) = [rule for rule in RULES if rule.code == "IVD404"]
-    assert "- needs: mismatch, place, asked, driver (optional), gpu (optional)\n" in page(one)
+    (needs,) = [line for line in page(one).splitlines() if line.startswith("- needs: ")]
+    assert needs.endswith(", driver (optional), gpu (optional)")
+    assert "mismatch, place, asked" in needs
 
 
 def test_a_page_of_a_rule_about_no_failure_has_a_dash_for_its_category() -> None:
@@ -35,20 +37,22 @@ def test_a_page_of_a_rule_about_no_failure_has_a_dash_for_its_category() -> None
     assert "- category: -\n" in page(one)
 
 
-def test_the_index_has_one_line_a_rule_in_the_order_of_codes() -> None:
-    """Codes, severities and titles in columns."""
-    lines = index(RULES).splitlines()
-    assert [line.split()[0] for line in lines] == sorted(rule.code for rule in RULES)
-    assert all(rule.title in line and rule.severity.value in line for rule, line in zip(RULES, lines, strict=True))
-    assert len({line.index(rule.name) for rule, line in zip(RULES, lines, strict=True)}) == 1
+def test_the_index_has_one_row_a_rule_in_the_order_of_codes() -> None:
+    """Code, severity, name and title, each column under its heading."""
+    heading, _, *rows = index(RULES).splitlines()
+    assert [row.split()[0] for row in rows] == sorted(rule.code for rule in RULES)
+    starts = [heading.index(word) for word in ("code", "severity", "name", "what it finds")]
+    for rule, row in zip(RULES, rows, strict=True):
+        assert [
+            row[start:].startswith(text) for start, text in zip(starts, (rule.code, rule.severity.value, rule.name, rule.title), strict=True)
+        ] == [True] * 4
 
 
-def test_the_table_is_markdown_with_four_columns_a_row() -> None:
-    """A title with a bar in it would break the table."""
-    header, rule, *rows = markdown_table(RULES).splitlines()
-    assert header.count("|") == rule.count("|") == 5
+def test_the_readmes_index_is_a_markdown_table() -> None:
+    """A title with a bar in it would break it."""
+    heading, _, *rows = index(RULES, "github").splitlines()
     assert len(rows) == len(RULES)
-    assert all(row.count("|") == 5 for row in rows)
+    assert {row.count("|") for row in (heading, *rows)} == {5}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,6 @@ def test_a_mistyped_code_or_name_finds_the_nearest(typed: str, meant: str) -> No
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("driver-older-than", "IVD102"), ("projector-dtype", "IVD403"), ("bf16-flag-mislead", "IVD202")])
-@pytest.mark.xfail(reason="suggest() puts three codes before any name", strict=True)
 def test_a_mistyped_name_finds_the_nearest(typed: str, meant: str) -> None:
     """Names are what people remember; the nearest comes first."""
     assert suggest(typed, RULES)[0] == meant

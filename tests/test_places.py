@@ -3,9 +3,9 @@
 import pytest
 
 from ivdoctor.engine import Unknown
-from ivdoctor.facts import Cpu, Driver, Gpu, Host
+from ivdoctor.facts import Cpu, Driver, Environ, Gpu, Host
 from ivdoctor.places import places
-from ivdoctor.testing import a_cpu, a_device, a_driver, a_gpu, a_host, an_nvml_device
+from ivdoctor.testing import a_cpu, a_device, a_driver, a_gpu, a_host, an_environ, an_nvml_device
 
 MACHINE = {Cpu: a_cpu("avx2"), Host: a_host(memory_mib=65536)}
 T4 = an_nvml_device("sm_75", "Tesla T4", memory_mib=15360)
@@ -80,6 +80,13 @@ def test_a_mac_has_one_accelerator_known_by_its_processor(cpu: str, bf16: str) -
     """torch calls it `mps`, without a number and without a name of its own."""
     _, device = places({**MACHINE, Cpu: a_cpu(name=cpu), Gpu: a_gpu(a_device("mps", "Apple GPU"))})
     assert (device.name, device.kind, device.dtypes.bf16) == ("mps", "mps", bf16)
+
+
+@pytest.mark.parametrize(("value", "names"), [("-1", ["cpu"]), ("", ["cpu"]), ("0", ["cpu", "cuda:0"])])
+def test_what_the_user_has_hidden_is_no_place(value: str, names: list[str]) -> None:
+    """The driver lists a hidden device all the same; nobody means to run there."""
+    found = places({**MACHINE, Gpu: a_gpu(), Driver: a_driver(T4), Environ: an_environ({"CUDA_VISIBLE_DEVICES": value})})
+    assert [place.name for place in found] == names
 
 
 def test_a_driver_names_an_architecture_the_tables_do_not_know() -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ivdoctor.facts import HALVES, Device, Driver, Mismatch, NvmlDevice, Packages, Precision, Torch, Version
+from ivdoctor.facts import HALVES, Attempt, Device, Driver, Mismatch, NvmlDevice, Packages, Precision, Torch, Version
 from ivdoctor.outcome import Outcome, Status, known, subject_of
 from ivdoctor.plugins import plugins
 from ivdoctor.snapshot import Snapshot, load
@@ -99,7 +99,7 @@ class Maker:
         torch: tuple[Torch, Packages],
         *,
         count: int = 1,
-        mismatch: Mismatch | Outcome | None = None,
+        mismatch: Mismatch | None = None,
         driver: Driver | None = None,
     ) -> Snapshot:
         """A machine with one kind of accelerator, which its torch can reach."""
@@ -111,19 +111,19 @@ class Maker:
         outcomes = [*self.machine_outcomes(*facts), *self.cpu_outcomes(), *at("cuda:0", precision, mismatch)]
         return self.snapshot(origin, outcomes)
 
-    def unreached(self, origin: str, torch: tuple[Torch, Packages], *facts: object) -> Snapshot:
+    def unreached(self, origin: str, torch: tuple[Torch, Packages]) -> Snapshot:
         """A machine whose driver lists a T4, and whose torch does not reach it."""
-        outcomes = self.machine_outcomes(a_gpu(), a_driver(T4_NVML), *torch, *facts)
+        outcomes = self.machine_outcomes(a_gpu(), a_driver(T4_NVML), *torch)
         reason = f"torch {torch[0].version} cannot reach {T4_NVML.name}"
         return self.snapshot(origin, [*outcomes, *self.cpu_outcomes(), *nowhere("cuda:0", reason)])
 
 
-def at(place: str, precision: Precision, mismatch: Mismatch | Outcome | None = None) -> Iterator[Outcome]:
+def at(place: str, precision: Precision, mismatch: Mismatch | None = None) -> Iterator[Outcome]:
     """What was looked at in one place; without a reproduction, that it was not run."""
-    if isinstance(mismatch, Mismatch):
+    if mismatch:
         yield Outcome(subject="mismatch", status="ok", place=place, fact=mismatch)
     else:
-        yield mismatch or Outcome(subject="mismatch", status="absent", place=place, reason=NOT_RUN)
+        yield Outcome(subject="mismatch", status="absent", place=place, reason=NOT_RUN)
     yield Outcome(subject="precision", status="ok", place=place, fact=precision)
 
 
@@ -139,11 +139,25 @@ EMULATED = a_precision(bf16_flag=True, bf16_flag_native=False)
 NATIVE = a_precision(bf16_flag=True, bf16_flag_native=True)
 
 
-def no_image(*, native: bool) -> tuple[Precision, Outcome]:
-    """Operations and reproduction on a device that the build has no code for."""
+def no_image(*, native: bool) -> Precision:
+    """Operations on a device that the build has no code for."""
     refused = [an_operation(dtype, name, NO_KERNEL) for name in OPERATIONS for dtype in HALVES]
-    failed = Outcome(subject="mismatch", status="failed", place="cuda:0", reason=NO_KERNEL)
-    return a_precision(*refused, bf16_flag=True, bf16_flag_native=native), failed
+    return a_precision(*refused, bf16_flag=True, bf16_flag_native=native)
+
+
+def nothing_ran(recorded: Mismatch) -> Mismatch:
+    """The same attempts, each refused before anything of the model was reached."""
+    said = NO_KERNEL.splitlines()[0]
+    error, _, message = said.partition(": ")
+    attempt = Attempt(status="raised", error=error, message=message)
+    kept = {"fp32/fp32": replace(recorded.cells[1].attempt, message=message, origin=None)}
+    cells = tuple(replace(one, attempt=kept.get(one.case, attempt)) for one in recorded.cells)
+    trials = [
+        replace(trial, case=cell.case, where="cuda:0", status="failed", before=said, after=said, metrics={})
+        for cell in cells
+        for trial in recorded.tried("fp16/bf16")
+    ]
+    return Mismatch(cells=cells, towers=(), trials=tuple(trials))
 
 
 def healthy(make: Maker) -> Iterator[tuple[str, Snapshot]]:
@@ -225,7 +239,10 @@ def sick(make: Maker) -> Iterator[tuple[str, Snapshot]]:
     """Machines with something wrong."""
     absent: dict[str, tuple[Status, str]] = {"torch": ("absent", "torch is not installed"), "gpu": ("absent", "torch: torch is not installed")}
     bare = some_packages({one.name: one.version for one in make.machine[Packages].installed if one.name != "torch"})
-    yield "no-torch", make.snapshot("no torch", [*make.machine_outcomes(bare, **absent), *nowhere("cpu", "torch: torch is not installed")])
+    yield (
+        "no-torch",
+        make.snapshot("torch is not installed", [*make.machine_outcomes(bare, **absent), *nowhere("cpu", "torch: torch is not installed")]),
+    )
 
     torch = make.torch("2.6.0+cu124")
     crashed: dict[str, tuple[Status, str]] = {"torch": ("crashed", KILLED), "gpu": ("absent", f"torch: {KILLED}")}
@@ -248,24 +265,23 @@ def sick(make: Maker) -> Iterator[tuple[str, Snapshot]]:
     yield "driver-older-than-wheel", make.unreached("a Tesla T4 with driver 550.54.15, which runs CUDA 12, and torch 2.13.0+cu130", newer)
 
     blind = make.torch("2.6.0+cu124", cuda_available=False)
+    hidden = (a_gpu(), a_driver(T4_NVML), *blind, an_environ({"CUDA_VISIBLE_DEVICES": "-1"}))
     origin = "a Tesla T4, torch 2.6.0+cu124 and driver 550.54.15, with CUDA_VISIBLE_DEVICES=-1"
-    yield "gpus-hidden", make.unreached(origin, blind, an_environ({"CUDA_VISIBLE_DEVICES": "-1"}))
+    yield "gpus-hidden", make.snapshot(origin, [*make.machine_outcomes(*hidden), *make.cpu_outcomes()])
 
-    refused, failed = no_image(native=True)
     rtx5090 = ("sm_120", "NVIDIA GeForce RTX 5090")
     yield (
         "wheel-without-sm120",
         make.gpu(
-            f"an {rtx5090[1]}, torch 2.6.0+cu124 and driver 575.57.08; every operation is said to find no kernel image",
+            f"an {rtx5090[1]}, torch 2.6.0+cu124 and driver 575.57.08; every operation, cell and remedy is said to find no kernel image",
             a_device(*rtx5090, memory_mib=32107),
             an_nvml_device(*rtx5090, architecture="Blackwell", memory_mib=32607),
-            refused,
+            no_image(native=True),
             torch,
-            mismatch=failed,
+            mismatch=nothing_ran(make.cpu[Mismatch]),
             driver=a_driver(version=Version("575.57.08"), cuda=(12, 9)),
         ),
     )
-    refused, failed = no_image(native=False)
     p40 = ("sm_61", "Tesla P40")
     cu128 = make.torch(
         "2.8.0+cu128",
@@ -280,9 +296,8 @@ def sick(make: Maker) -> Iterator[tuple[str, Snapshot]]:
             f"a {p40[1]}, torch 2.8.0+cu128 and driver 570.124.06; every operation is said to find no kernel image",
             a_device(*p40, memory_mib=24445),
             an_nvml_device(*p40, architecture="Pascal", memory_mib=24576),
-            refused,
+            no_image(native=False),
             cu128,
-            mismatch=failed,
             driver=a_driver(version=Version("570.124.06"), cuda=(12, 8)),
         ),
     )

@@ -1,0 +1,149 @@
+"""What holds for every rule that ivdoctor brings: it is tested both ways, documented, named, and its category exists."""
+
+import ast
+import importlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from ivdoctor import __version__, rules
+from ivdoctor.facts import release
+from ivdoctor.plugins import plugins
+from ivdoctor.rule import Rule
+
+RULES = [rule for rule in plugins().rules if rule.builtin]
+
+CATEGORIES = frozenset(
+    {
+        "conv-input-param-dtype-mismatch",
+        "matmul-dtype-mismatch",
+        "attention-qkv-dtype-mismatch",
+        "index-write-dtype-mismatch",
+        "norm-dtype-mismatch",
+        "peft-kbit-dtype-mismatch",
+        "silent-wrong-dtype",
+        "cpu-half-op-unsupported",
+        "bf16-op-unsupported",
+        "half-op-unsupported-fft",
+        "numpy-bf16-unsupported",
+        "flash-attn-needs-half",
+        "flash-attn-needs-ampere",
+        "bf16-unsupported-gpu",
+        "bf16-gemm-unsupported-gpu",
+        "triton-bf16-needs-sm80",
+        "fp8-unsupported-gpu",
+        "fp8-dtype-mismatch",
+        "quant-kernel-dtype",
+        "quant-unsupported-gpu",
+        "fp16-overflow",
+        "mps-dtype-unsupported",
+        "amp-gradscaler-misuse",
+        "fsdp-uniform-dtype",
+        "distributed-dtype-mismatch",
+        "cuda-arch-mismatch",
+        "neg-device-mismatch",
+        "neg-shape-mismatch",
+        "neg-integer-dtype",
+        "neg-oom",
+        "neg-missing-package",
+        "neg-remote-code-config",
+        "neg-driver-runtime",
+        "neg-nonprecision-nan",
+    }
+)
+"""The kinds of failure that public reports fall into; a finding about a failure names one of them."""
+
+
+def modules() -> Iterator[ModuleType]:
+    """The modules that hold rules."""
+    for path in sorted(Path(rules.__path__[0]).glob("ivd*.py")):
+        yield importlib.import_module(f"ivdoctor.rules.{path.stem}")
+
+
+def both_ways(kind: str) -> Counter[str]:
+    """
+    How many test functions of this folder say in their name that a code fires, or is silent, and use that rule in their body.
+
+    `test_ivd101_fires_…` counts for IVD101 only where `cpu_build_beside_a_gpu` is handed to something.
+    """
+    names = {rule.code.lower(): rule.check.__name__ for rule in RULES}
+    count: Counter[str] = Counter()
+    for path in Path(__file__).parent.glob("test_*.py"):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef) and function.name.startswith("test_"):
+                used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+                for code in re.findall(r"ivd\d{3}", function.name):
+                    if f"_{kind}" in function.name and names.get(code) in used:
+                        count[code.upper()] += 1
+    return count
+
+
+@pytest.mark.parametrize("kind", ["fires", "silent"])
+def test_every_rule_has_a_test_in_which_it_fires_and_one_in_which_it_is_silent(kind: str) -> None:
+    """Found by name: `test_ivdNNN_fires…`, `test_ivdNNN_silent…`, with the rule itself in the body."""
+    count = both_ways(kind)
+    assert [rule.code for rule in RULES if not count[rule.code]] == []
+
+
+def test_every_rule_in_the_folder_is_registered_under_a_code_of_its_own() -> None:
+    """A duplicate code would be dropped by the registry without a word from here."""
+    written = [value for module in modules() for value in vars(module).values() if isinstance(value, Rule)]
+    codes = Counter(rule.code for rule in written)
+    assert [code for code, count in codes.items() if count > 1] == []
+    assert set(codes) == {rule.code for rule in RULES}
+    assert len({rule.name for rule in written}) == len(written)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_a_rule_stands_in_the_module_of_its_hundred(rule: Rule) -> None:
+    """Who knows the code knows the file."""
+    assert rule.check.__module__ == f"ivdoctor.rules.{rule.family.lower()}"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_a_rule_has_a_manual_page_with_a_way_out(rule: Rule) -> None:
+    """A title of one sentence, what it is about, and a section that says what to do."""
+    about, heading, fix = rule.manual.partition("\n## Fix\n")
+    assert heading, "no `## Fix` section"
+    assert len(fix.split()) >= 3
+    assert len(about.split("\n\n", 1)[1].split()) >= 8
+    assert len(rule.title) <= 120
+    assert not rule.title.endswith(".")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_a_rules_name_is_kebab_case_and_not_its_code(rule: Rule) -> None:
+    """The name says what is found, so that ignoring it reads right."""
+    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", rule.name)
+    assert not rule.name.startswith("ivd")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_a_rules_category_is_a_known_kind_of_failure(rule: Rule) -> None:
+    """Or empty, where it is about no failure."""
+    assert rule.category in CATEGORIES | {""}
+
+
+def test_every_category_written_in_a_rules_body_is_a_known_kind_of_failure() -> None:
+    """A problem may name another category than its rule: every hyphenated text that looks like one must be one."""
+    for path in Path(rules.__path__[0]).glob("ivd*.py"):
+        texts = {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        like = {
+            text for text in texts if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", text) and re.search(r"dtype|unsupported|overflow|mismatch|^neg-", text)
+        }
+        assert like <= CATEGORIES, path.name
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_a_rule_is_stable_since_a_version_that_exists(rule: Rule) -> None:
+    """Since is a version number, and not a later one than this."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+", rule.since)
+    assert release(rule.since) <= release(__version__)
