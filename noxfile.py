@@ -62,7 +62,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def types(session: nox.Session) -> None:
-    """mypy --strict over everything, with torch's own annotations."""
+    """Mypy --strict over everything, with torch's own annotations."""
     install(session, "-e", ".[torch,dev]")
     session.run("mypy")
 
@@ -78,9 +78,7 @@ def reports(session: nox.Session) -> None:
         folder = Path(tempfile.mkdtemp()) if check else target
         snapshot = HERE / "tests" / "machines" / f"{name}.json"
         formats = [f"--format={one}" for one in ("html", "markdown", "json")]
-        session.run(
-            "ivdoctor", "check", "--snapshot", str(snapshot), *formats, "-o", f"{folder}/", success_codes=[0, 1, 3], silent=True
-        )
+        session.run("ivdoctor", "check", "--snapshot", str(snapshot), *formats, "-o", f"{folder}/", success_codes=[0, 1, 3], silent=True)
         if check:
             stale += [f"{name}/{file.name}" for file in folder.iterdir() if not same(file, target / file.name)]
     if stale:

@@ -301,7 +301,8 @@ class _Reproduction:
     def tower_trials(self, one: Towers) -> Iterator[Trial]:
         yield self._trial("unify", one, one.lm, self.agreeing(one.lm))
         yield self._trial("cast-at-write", one, one.lm, self.agreeing(one.lm) if one.vision == one.projector else one.attempt)
-        yield self._trial("everything-fp32", one, "fp32", self.agreeing("fp32"))
+        for dtype in HALVES:
+            yield self._trial(f"everything-{dtype}", one, dtype, self.agreeing(dtype))
 
     def _trial(self, remedy: str, failure: Cell | Towers, dtype: Half, after: Attempt, metrics: Mapping[str, float] | None = None) -> Trial:
         ran = after.status == "ran"

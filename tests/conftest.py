@@ -68,7 +68,7 @@ def host_json(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("host")
     done = Doctor(folder=folder)("collect", "-o", "host.json")
-    assert 0 == done.code, done.err
+    assert done.code == 0, done.err
     return folder / "host.json"
 
 

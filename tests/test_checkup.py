@@ -10,7 +10,7 @@ from ivdoctor.checkup import judged
 from ivdoctor.facts import Asked, Place, Torch
 from ivdoctor.finding import Problem, Severity
 from ivdoctor.gate import Answer, FailOn
-from ivdoctor.outcome import Outcome
+from ivdoctor.outcome import Outcome, Status
 from ivdoctor.plugins import plugins
 from ivdoctor.report import Report
 from ivdoctor.rule import Rule, rule
@@ -36,8 +36,9 @@ def always(torch: Torch) -> Iterator[Problem]:
 @rule("TEST002", severity=Severity.NOTE)
 def breaks(place: Place) -> Iterator[Problem]:
     """Breaks."""
-    raise ZeroDivisionError(f"at {place.name} in /home/jane/rules.py")
-    yield
+    if place.name:
+        raise ZeroDivisionError(f"at {place.name} in /home/jane/rules.py")
+    yield Problem(message="never")
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +55,18 @@ def test_nothing_found_is_ready(outcomes: tuple[Outcome, ...]) -> None:
     """Exit code 0, and each place is ready."""
     report = judge(outcomes)
 
-    assert (Answer.READY, 0) == (report.verdict, report.exit_code)
-    assert [Answer.READY] == [place.verdict for place in report.places]
+    assert (report.verdict, report.exit_code) == (Answer.READY, 0)
+    assert [place.verdict for place in report.places] == [Answer.READY]
 
 
 @pytest.mark.parametrize("status", ["failed", "timeout", "crashed"])
-def test_looking_that_went_wrong_is_undetermined(outcomes: tuple[Outcome, ...], status: str) -> None:
+def test_looking_that_went_wrong_is_undetermined(outcomes: tuple[Outcome, ...], status: Status) -> None:
     """A broken probe turns a yes into unknown, and the reason names it."""
     broken = tuple(replace(one, status=status, fact=None, reason="it broke") if one.subject == "packages" else one for one in outcomes)
 
     report = judge(broken)
 
-    assert (Answer.UNDETERMINED, 3) == (report.verdict, report.exit_code)
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
     assert f"packages {status}: it broke" == report.reason
 
 
@@ -73,46 +74,49 @@ def test_a_certain_no_beats_an_unknown(outcomes: tuple[Outcome, ...]) -> None:
     """Exit code 1 with a gap beside it."""
     broken = tuple(replace(one, status="crashed", fact=None, reason="it broke") if one.subject == "packages" else one for one in outcomes)
 
-    assert 1 == judge(broken, always).exit_code
+    assert judge(broken, always).exit_code == 1
 
 
 def test_torch_that_is_not_there_is_undetermined(outcomes: tuple[Outcome, ...]) -> None:
     """Absence is fine for a driver, and not for torch; no place is called ready."""
-    without = tuple(replace(one, status="absent", fact=None, reason="torch is not installed") if one.subject in {"torch", "gpu", "precision", "mismatch"} else one for one in outcomes)
+    without = tuple(
+        replace(one, status="absent", fact=None, reason="torch is not installed") if one.subject in {"torch", "gpu", "precision", "mismatch"} else one
+        for one in outcomes
+    )
 
     report = judge(without)
 
-    assert (Answer.UNDETERMINED, 3) == (report.verdict, report.exit_code)
-    assert "torch absent: torch is not installed" == report.reason
-    assert [Answer.UNDETERMINED] == [place.verdict for place in report.places]
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+    assert report.reason == "torch absent: torch is not installed"
+    assert [place.verdict for place in report.places] == [Answer.UNDETERMINED]
 
 
 def test_nothing_at_all_is_undetermined() -> None:
     """An empty snapshot is no pass."""
-    assert 3 == judge(()).exit_code
+    assert judge(()).exit_code == 3
 
 
 def test_a_plugins_rule_that_breaks_is_undetermined(outcomes: tuple[Outcome, ...]) -> None:
     """Its error is shown without paths of home."""
     report = judge(outcomes, breaks)
 
-    assert 3 == report.exit_code
-    assert ["ZeroDivisionError: at cpu in ~/rules.py"] == [one.error for one in report.rules.errors]
+    assert report.exit_code == 3
+    assert [one.error for one in report.rules.errors] == ["ZeroDivisionError: at cpu in ~/rules.py"]
 
 
 def test_a_built_in_rule_that_breaks_is_ivdoctors_failure(outcomes: tuple[Outcome, ...]) -> None:
     """4, whatever else was found, and the report is whole."""
     report = judge(outcomes, always, replace(breaks, builtin=True))
 
-    assert 4 == report.exit_code
-    assert ["TEST001"] == [one.code for one in report.findings]
+    assert report.exit_code == 4
+    assert [one.code for one in report.findings] == ["TEST001"]
 
 
 def test_the_gate_moves_with_fail_on(outcomes: tuple[Outcome, ...]) -> None:
     """The same finding, three levels."""
     warning = replace(always, severity=Severity.WARNING)
 
-    assert [0, 1, 0] == [judge(outcomes, warning, fail_on=level).exit_code for level in (FailOn.ERROR, FailOn.WARNING, FailOn.NEVER)]
+    assert [judge(outcomes, warning, fail_on=level).exit_code for level in (FailOn.ERROR, FailOn.WARNING, FailOn.NEVER)] == [0, 1, 0]
 
 
 def test_machine_rules_run_once_and_place_rules_per_place(outcomes: tuple[Outcome, ...]) -> None:

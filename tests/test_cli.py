@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,14 @@ def test_the_start_path_is_light(argument: str) -> None:
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
-    assert (0, "[]\n") == (done.returncode, done.stderr)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
 
 
 def test_help_names_the_exit_codes(doctor: Any) -> None:
     """The table is where one looks for it."""
     run = doctor("--help")
 
-    assert 0 == run.code
+    assert run.code == 0
     assert "2 wrong usage" in run.out
 
 
@@ -48,7 +49,7 @@ def test_check_on_this_machine(doctor: Any) -> None:
     assert run.code in {0, 1}, run.out + run.err
     assert run.out.splitlines()[-1].startswith("READY: " if run.code == 0 else "NOT READY: ")
     assert "\x1b" not in run.out
-    assert "" == run.err
+    assert run.err == ""
 
 
 def test_a_snapshot_gives_the_same_report_without_torch(doctor: Any, host_json: Path, tmp_path: Path) -> None:
@@ -79,15 +80,15 @@ def test_fail_on(doctor: Any, host_json: Path) -> None:
     """A warning fails under --fail-on warning, and nothing fails under never."""
     named = ("check", "--snapshot", str(host_json), "--dtype", "fp16")
 
-    assert 1 == doctor(*named, "--fail-on", "warning").code
-    assert 0 == doctor(*named, "--input-dtype", "bf16", "--fail-on", "never").code
+    assert doctor(*named, "--fail-on", "warning").code == 1
+    assert doctor(*named, "--input-dtype", "bf16", "--fail-on", "never").code == 0
 
 
 def test_several_formats_into_a_folder(doctor: Any, host_json: Path, tmp_path: Path) -> None:
     """One file a format, nothing on stdout, no temporary file."""
     run = doctor("check", "--snapshot", str(host_json), "--format", "json", "--format", "terminal", "-o", "out/")
 
-    assert (0, "") == (run.code, run.out)
+    assert (run.code, run.out) == (0, "")
     assert {"report.json", "report.txt"} == {path.name for path in (tmp_path / "out").iterdir()}
 
 
@@ -95,8 +96,8 @@ def test_the_suffix_names_the_format(doctor: Any, host_json: Path, tmp_path: Pat
     """`-o report.json` needs no --format, and the file can be read by others as umask says."""
     run = doctor("check", "--snapshot", str(host_json), "-o", "report.json")
 
-    assert (0, "") == (run.code, run.out)
-    assert "ready" == json.loads((tmp_path / "report.json").read_text())["verdict"]
+    assert (run.code, run.out) == (0, "")
+    assert json.loads((tmp_path / "report.json").read_text())["verdict"] == "ready"
     mask = os.umask(0)
     os.umask(mask)
     assert 0o666 & ~mask == stat.S_IMODE((tmp_path / "report.json").stat().st_mode)
@@ -121,10 +122,10 @@ def test_bad_outputs_are_one_clear_line(doctor: Any, host_json: Path, tmp_path: 
 
     run = doctor("check", "--snapshot", str(host_json), *BAD_OUTPUTS[case])
 
-    assert 2 == run.code
+    assert run.code == 2
     assert "Traceback" not in run.err
-    assert 1 == len([line for line in run.err.splitlines() if line.startswith("Error: ")])
-    assert ["there"] == [path.name for path in tmp_path.iterdir()]
+    assert len([line for line in run.err.splitlines() if line.startswith("Error: ")]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
 def test_a_full_disk_leaves_the_old_report(doctor: Any, host_json: Path, tmp_path: Path) -> None:
@@ -138,9 +139,9 @@ def test_a_full_disk_leaves_the_old_report(doctor: Any, host_json: Path, tmp_pat
 
     done = subprocess.run([sys.executable, "-B", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    assert (2, "old") == (done.returncode, (tmp_path / "report.json").read_text())
+    assert (done.returncode, (tmp_path / "report.json").read_text()) == (2, "old")
     assert "File too large" in done.stderr
-    assert ["report.json"] == [path.name for path in tmp_path.iterdir()]
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
 def test_a_device_is_written_straight(doctor: Any, host_json: Path) -> None:
@@ -150,7 +151,7 @@ def test_a_device_is_written_straight(doctor: Any, host_json: Path) -> None:
 
     run = doctor("check", "--snapshot", str(host_json), "--format", "json", "-o", "/dev/full")
 
-    assert 2 == run.code
+    assert run.code == 2
     assert "No space left" in run.err
     assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
 
@@ -161,10 +162,10 @@ def test_stdout_that_goes_away_is_no_failure(host_json: Path) -> None:
 
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
 
-    assert ("{", "") == (done.stdout, done.stderr)
+    assert (done.stdout, done.stderr) == ("{", "")
 
 
-SNAPSHOTS = {
+SNAPSHOTS: dict[str, Callable[[str], str]] = {
     "torn": lambda text: text[: len(text) // 2],
     "empty": lambda _: "",
     "binary": lambda _: "\x00\xff\x00",
@@ -184,16 +185,16 @@ def test_a_bad_snapshot_is_one_clear_line(doctor: Any, host_json: Path, tmp_path
 
     run = doctor("check", "--snapshot", "bad.json")
 
-    assert 2 == run.code
+    assert run.code == 2
     assert "Traceback" not in run.err
-    assert 1 == len([line for line in run.err.splitlines() if line.startswith("Error: bad.json: ")])
+    assert len([line for line in run.err.splitlines() if line.startswith("Error: bad.json: ")]) == 1
 
 
 def test_a_missing_snapshot_is_one_clear_line(doctor: Any) -> None:
     """The path and the reason."""
     run = doctor("check", "--snapshot", "nowhere.json")
 
-    assert 2 == run.code
+    assert run.code == 2
     assert "nowhere.json: No such file" in run.err
 
 
@@ -202,9 +203,9 @@ def test_rule_pages(doctor: Any) -> None:
     assert doctor("rule", "ivd401").out == doctor("rule", "patch-convolution-dtype-differs").out
     assert "## Fix" in doctor("rule", "IVD401").out
     wrong = doctor("rule", "IVD4O1")
-    assert 2 == wrong.code
+    assert wrong.code == 2
     assert "IVD401" in wrong.err
-    assert 12 <= len(doctor("rules").out.splitlines())
+    assert len(doctor("rules").out.splitlines()) >= 12
 
 
 def test_repro_fails_the_same_way(doctor: Any, host_json: Path, tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_repro_fails_the_same_way(doctor: Any, host_json: Path, tmp_path: Path) 
 
     assert len(text.splitlines()) <= 40
     assert "ivdoctor" not in text.lower()
-    assert 1 == done.returncode
+    assert done.returncode == 1
     assert done.stderr.splitlines()[-1].removeprefix("RuntimeError: ") in message
 
 
@@ -232,7 +233,7 @@ class TestPlugin:
 
         run = doctor("check", "--format", "codes", EXAMPLE_RACK="cold")
 
-        assert 0 == run.code
+        assert run.code == 0
         assert "ACME001" in run.out.split()
 
     def test_a_probe_that_breaks_is_undetermined(self, doctor: Any) -> None:
@@ -242,9 +243,9 @@ class TestPlugin:
         run = doctor("check", "--format", "json", EXAMPLE_FAULT="raise")
         report = json.loads(run.out)
 
-        assert (3, "undetermined") == (run.code, report["verdict"])
-        assert {"status": "failed", "reason": "RuntimeError: the rack is on fire at ~/rack", "fact": {}} == report["subjects"]["rack"]
-        assert "ok" == report["subjects"]["torch"]["status"]
+        assert (run.code, report["verdict"]) == (3, "undetermined")
+        assert report["subjects"]["rack"] == {"status": "failed", "reason": "RuntimeError: the rack is on fire at ~/rack", "fact": {}}
+        assert report["subjects"]["torch"]["status"] == "ok"
 
     def test_a_rule_that_breaks_is_undetermined(self, doctor: Any) -> None:
         """A plugin's rule: 3, not 4, and the others still speak."""
@@ -253,8 +254,8 @@ class TestPlugin:
         run = doctor("check", "--format", "json", EXAMPLE_RACK="broken-rule")
         report = json.loads(run.out)
 
-        assert 3 == run.code
-        assert ["ACME001"] == [one["code"] for one in report["rules"]["errors"]]
+        assert run.code == 3
+        assert [one["code"] for one in report["rules"]["errors"]] == ["ACME001"]
         assert any(one["code"] == "IVD401" for one in report["findings"])
 
     def test_its_subject_is_kept_where_it_is_not_installed(self, doctor: Any, host_json: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +267,7 @@ class TestPlugin:
 
         report = json.loads(doctor("check", "--snapshot", "with-rack.json", "--format", "json").out)
 
-        assert "absent" == report["subjects"]["rack"]["status"]
+        assert report["subjects"]["rack"]["status"] == "absent"
 
 
 def test_ctrl_c_leaves_nothing(doctor: Any, example_plugin: None, tmp_path: Path) -> None:
@@ -289,9 +290,9 @@ def test_ctrl_c_leaves_nothing(doctor: Any, example_plugin: None, tmp_path: Path
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=20)
 
-    assert (130, "interrupted") == (process.returncode, err.strip())
-    assert [] == marked(mark)
-    assert [] == list(tmp_path.iterdir())
+    assert (process.returncode, err.strip()) == (130, "interrupted")
+    assert marked(mark) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def marked(mark: str) -> list[str]:
@@ -318,9 +319,12 @@ def test_no_internet_socket_is_opened(doctor: Any, tmp_path: Path) -> None:
         "sys.addaudithook(forbid)\n"
     )
     probe = subprocess.run(
-        [sys.executable, "-c", "import socket; socket.socket(socket.AF_INET)"], env=os.environ | {"PYTHONPATH": str(tmp_path / "site")}, check=False, capture_output=True
+        [sys.executable, "-c", "import socket; socket.socket(socket.AF_INET)"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+        check=False,
+        capture_output=True,
     )
-    assert 99 == probe.returncode, "the forbidding itself works"
+    assert probe.returncode == 99, "the forbidding itself works"
 
     run = doctor("check", "--format", "json", PYTHONPATH=str(tmp_path / "site"))
 
@@ -334,7 +338,7 @@ def test_the_github_summary_is_appended(doctor: Any, host_json: Path, tmp_path: 
 
     run = doctor("check", "--snapshot", str(host_json), "--format", "github", GITHUB_STEP_SUMMARY=str(tmp_path / "summary.md"))
 
-    assert 0 == run.code
+    assert run.code == 0
     assert run.out.startswith("::")
     assert (tmp_path / "summary.md").read_text().startswith("before\n")
     assert len((tmp_path / "summary.md").read_text()) > 500

@@ -12,7 +12,7 @@ from ivdoctor.outcome import Outcome
 from ivdoctor.probe import Probe, probe
 from ivdoctor.rooms import Rooms
 
-CHAIN = '''
+CHAIN = """
 from dataclasses import dataclass
 from ivdoctor.facts import Place
 from ivdoctor.probe import Absent, probe
@@ -56,7 +56,7 @@ def one_of_three(three: Three) -> One:
 @probe()
 def here(place: Place, one: One) -> Here:
     return Here(text=place.name + one.text)
-'''
+"""
 
 
 @pytest.fixture
@@ -77,21 +77,21 @@ def test_probes_run_as_their_needs_demand(chain: Callable[..., list[Probe]]) -> 
     """Whatever the order they are named in."""
     found = by_subject(collect(chain("three", "two", "one")))
 
-    assert {"one": ("ok", "1"), "two": ("ok", "12"), "three": ("ok", "121")} == found
+    assert found == {"one": ("ok", "1"), "two": ("ok", "12"), "three": ("ok", "121")}
 
 
 def test_absence_spreads_with_its_reason(chain: Callable[..., list[Probe]]) -> None:
     """Who needs a fact that is not there is absent too, and says whose fault it is."""
     found = by_subject(collect(chain("three", "two", "no_one")))
 
-    assert ("absent", "nobody home") == found["one"]
-    assert ("absent", "one: nobody home") == found["two"]
-    assert ("absent", "two: one: nobody home; one: nobody home") == found["three"]
+    assert found["one"] == ("absent", "nobody home")
+    assert found["two"] == ("absent", "one: nobody home")
+    assert found["three"] == ("absent", "two: one: nobody home; one: nobody home")
 
 
 def test_a_need_that_nobody_fills_is_absence(chain: Callable[..., list[Probe]]) -> None:
     """The probe is not run."""
-    assert {"two": ("absent", "one: no probe gives it")} == by_subject(collect(chain("two")))
+    assert by_subject(collect(chain("two"))) == {"two": ("absent", "one: no probe gives it")}
 
 
 def test_circles_are_failures(chain: Callable[..., list[Probe]]) -> None:
@@ -105,8 +105,8 @@ def test_probes_of_a_place_see_it(chain: Callable[..., list[Probe]]) -> None:
     """A machine without accelerators has one place, its CPU."""
     outcomes = collect(chain("here", "one"))
 
-    assert [("", "one"), ("cpu", "here")] == [(one.place, one.subject) for one in outcomes]
-    assert "cpu1" == outcomes[1].fact.text
+    assert [(one.place, one.subject) for one in outcomes] == [("", "one"), ("cpu", "here")]
+    assert outcomes[1].fact.text == "cpu1"
 
 
 def test_a_fact_of_the_wrong_shape_is_a_failure() -> None:
@@ -124,5 +124,5 @@ def test_a_fact_of_the_wrong_shape_is_a_failure() -> None:
         collection._note(host, Answer(status="ok", fact={"system": 7}))
 
     (outcome,) = collection.outcomes
-    assert "failed" == outcome.status
+    assert outcome.status == "failed"
     assert "$.system" in outcome.reason

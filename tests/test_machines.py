@@ -163,16 +163,17 @@ def test_a_sick_machine_is_told_what_is_wrong_with_it(name: str, code: str, word
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("h100", "model = model.to(torch.bfloat16)"),
-        ("t4", "pixel_values = pixel_values.to(next(model.parameters()).dtype)"),
+        ("h100", None),
+        ("t4", None),
         ("cpu", "model = model.float()\npixel_values = pixel_values.float()"),
     ],
 )
-def test_the_founding_failure_gets_the_answer_of_its_hardware(name: str, code: str) -> None:
-    """bf16 on Hopper, the input in fp16 on Turing, fp32 on a CPU without half precision."""
-    found = [one for one in report_of(snapshot_of(name).outcomes).findings if one.code == "IVD401"]
-    assert [one.fixes[0].code for one in found] == [code]
-    assert found[0].fixes[0].trial.status == "passed"
+def test_the_founding_failure_is_shown_where_it_was_run(name: str, code: str | None) -> None:
+    """fp32 on a CPU without half precision; nothing is claimed of a GPU that was written by hand."""
+    found = [one for one in report_of(snapshot_of(name).outcomes).findings if one.code == "IVD401" and one.severity.value == "note"]
+    shown = [one.fixes[0] for one in found if one.place == ("cuda:0" if code is None else "cpu")]
+    assert [fix.code for fix in shown] == ([code] if code else [])
+    assert all(fix.trial.status == "passed" for fix in shown)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -28,7 +28,7 @@ def test_personal_things_are_taken_out_on_reading_too() -> None:
 
     snapshot = load(json.dumps(raw), plugins().facts())
 
-    assert "seen at ~ with <secret>" == snapshot.outcomes[0].reason
+    assert snapshot.outcomes[0].reason == "seen at ~ with <secret>"
 
 
 @settings(max_examples=200)
@@ -41,7 +41,10 @@ def test_a_torn_file_is_refused(cut: int) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["subject", "status", "fact", "reason", "schema", "outcomes", "x"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["subject", "status", "fact", "reason", "schema", "outcomes", "x"]), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 

@@ -188,7 +188,7 @@ def test_a_refused_format_fails_alone_and_in_every_remedy_that_computes_in_it() 
 def test_a_recorded_machine_gives_its_facts_at_one_place() -> None:
     """The place itself, what was looked at there, and what the machine shares; nothing of another place."""
     there = {type(fact): fact for fact in recorded(MACHINES / "t4.json", "cuda:0")}
-    assert {Place, Torch, Driver, Precision, Mismatch} <= there.keys()
+    assert {Place, Torch, Driver, Precision} <= there.keys()
     place = there[Place]
     assert isinstance(place, Place)
     assert place.title == "Tesla T4"

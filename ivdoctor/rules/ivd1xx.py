@@ -55,7 +55,7 @@ def driver_older_than_torch(torch: Torch, driver: Driver) -> Iterator[Problem]:
     ## Fix
     Update the driver, or install a PyTorch built for the driver's CUDA.
     """
-    if torch.cuda is None or torch.cuda[0] <= driver.cuda[0] or torch.cuda_available:
+    if torch.cuda is None or torch.cuda[0] <= driver.cuda[0] or torch.cuda_available or not driver.devices:
         return
     built, runs = "%d.%d" % torch.cuda, "%d.%d" % driver.cuda
     yield Problem(
@@ -166,7 +166,7 @@ def dead_pynvml_package(packages: Packages) -> Iterator[Problem]:
     version = packages.version("pynvml")
     if version:
         yield Problem(
-            message=say("the deprecated package pynvml {version} is installed beside nvidia-ml-py", version=version),
+            message=say("the deprecated package pynvml {version} is installed", version=version),
             evidence=(f"pynvml {version}", f"nvidia-ml-py {packages.version('nvidia-ml-py') or say('absent')}"),
             fixes=(
                 Fix(

@@ -10,6 +10,8 @@ from ..text import say
 from ._remedies import caveat, fixes, untried, wanted
 from ._wheels import lacks_code
 
+FLOAT = "model = model.float()\npixel_values = pixel_values.float()"
+
 NAIVE = "{formats}: matrix products ran 160 to 180 times slower than fp32 (1024^3, one thread, torch 2.13.0, 2026-11-22)"
 CONVERTED = "bf16: oneDNN converts, and matrix products ran about 4.5 times slower than fp32 (1024^3, one thread, torch 2.13.0, 2026-11-22)"
 
@@ -19,8 +21,8 @@ def bf16_emulated(place: Place, asked: Asked, mismatch: Mismatch | None) -> Iter
     """
     The accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back.
 
-    Tensors can be made and small tests pass, so most checks say yes. But convolutions lack kernels, attention
-    falls back to the slowest backend, Triton and vLLM refuse, and what runs is slow. An error where bf16 was asked for.
+    Tensors can be made and small tests pass, so most checks say yes. But below compute capability 8.0 cuDNN has no bf16 convolution,
+    attention falls back to the slowest backend, Triton and vLLM refuse, and what runs is slow. An error where bf16 was asked for.
 
     ## Fix
     Use float16 where it is native and the model's values stay below 65504, else float32.
@@ -43,7 +45,7 @@ def _without_bf16(place: Place) -> Fix:
         return Fix(title=title, code="model = model.half()\npixel_values = pixel_values.half()", trial=untried(say("no torch could run here")))
     return Fix(
         title=say("Use float32 for model and input"),
-        code="model = model.float()\npixel_values = pixel_values.float()",
+        code=FLOAT,
         trial=untried(say("no torch could run here")),
     )
 
@@ -145,7 +147,7 @@ def half_precision_slow_on_this_cpu(place: Place, asked: Asked, cpu: Cpu | None)
             fixes=(
                 Fix(
                     title=say("Use float32 on the CPU"),
-                    code="model = model.float()",
+                    code=FLOAT,
                     trial=untried(say("its speed was not measured here")),
                 ),
             ),
@@ -181,7 +183,7 @@ def fp16_not_native(place: Place, asked: Asked) -> Iterator[Problem]:
             ),
             evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
             severity=Severity.ERROR if asked.concerns("fp16") else None,
-            fixes=(Fix(title=say("Compute in float32"), code="model = model.float()", trial=untried(say("its speed was not measured here"))),),
+            fixes=(Fix(title=say("Compute in float32"), code=FLOAT, trial=untried(say("its speed was not measured here"))),),
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..facts import HALVES, Asked, Cell, Driver, Gpu, Mismatch, Place, Torch, Towers
+from ..facts import Asked, Cell, Driver, Gpu, Mismatch, Place, Torch, Towers
 from ..finding import Fix, Problem, Severity
 from ..rule import rule
 from ..text import say
@@ -55,10 +55,10 @@ def patch_convolution_dtype_differs(torch: Torch, mismatch: Mismatch, place: Pla
     )
 
 
-def _chosen(raised: list[Towers], preferred: str) -> Towers | None:
-    """The well-known combination where it raises, else the first of those with one odd part."""
-    odd = [one for one in raised if len({one.vision, one.projector, one.lm}) < len(HALVES)]
-    return next((one for one in odd if one.case == preferred), next(iter(odd), None))
+def _chosen(raised: list[Towers], preferred: str, mismatch: Mismatch) -> Towers | None:
+    """The well-known combination where it raises, else the first that remedies were tried on."""
+    tried = [one for one in raised if mismatch.tried(one.case)]
+    return next((one for one in tried if one.case == preferred), next(iter(tried or raised), None))
 
 
 def _tower_problem(one: Towers, count: int, mismatch: Mismatch, place: Place, asked: Asked) -> Problem:
@@ -90,7 +90,7 @@ def visual_tokens_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) 
     Load every part in one dtype, or cast the tokens where they are written.
     """
     raised = [one for one in mismatch.towers if one.attempt.location and one.attempt.location.op == "aten.index_put_"]
-    one = _chosen(raised, "bf16/bf16/fp16")
+    one = _chosen(raised, "bf16/bf16/fp16", mismatch)
     if one:
         yield _tower_problem(one, len(raised), mismatch, place, asked)
 
@@ -106,7 +106,7 @@ def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) -> I
     Load every part in one dtype.
     """
     raised = [one for one in mismatch.towers if one.attempt.location and one.attempt.location.module.startswith("projector")]
-    one = _chosen(raised, "bf16/fp32/fp32")
+    one = _chosen(raised, "bf16/fp32/fp32", mismatch)
     if one:
         yield _tower_problem(one, len(raised), mismatch, place, asked)
 
@@ -119,7 +119,8 @@ def agreeing_dtypes_fail(  # noqa: PLR0917  # rules are called by keyword
     Model and input have the same dtype, and the pass fails all the same, or gives no finite numbers.
 
     Then this PyTorch has no kernel for the format on this device, and no cast between the two cures it. On a CPU beside a GPU the
-    first question is why the tensor is on the CPU. A note for formats other than the one asked for.
+    first question is why the tensor is on the CPU. A note for formats other than the one asked for, a warning for one that the accelerator
+    only emulates.
 
     ## Fix
     Use a format that runs here, or the device it was meant for.
@@ -131,11 +132,17 @@ def agreeing_dtypes_fail(  # noqa: PLR0917  # rules are called by keyword
         said = cell.attempt.message or say("the output is not finite")
         yield Problem(
             message=say("model and pixels in {dtype} fail on {place}: {message}", dtype=cell.model, place=place.name, message=said),
-            severity=Severity.NOTE if elsewhere else None,
+            severity=Severity.NOTE if elsewhere else _unless_emulated(place, cell, asked),
             category=_category(place, cell),
             location=cell.attempt.location,
             fixes=(*_why_on_the_cpu(place, driver, gpu), *fixes(mismatch.tried(cell.case), place, asked)),
         )
+
+
+def _unless_emulated(place: Place, cell: Cell, asked: Asked) -> Severity | None:
+    """Nobody asked for it and nobody should: IVD201 and IVD205 say why."""
+    emulated = place.kind != "cpu" and place.dtypes.of(cell.model) == "emulated"
+    return Severity.WARNING if emulated and not asked.concerns(cell.model) else None
 
 
 def _category(place: Place, cell: Cell) -> str:
@@ -168,13 +175,20 @@ def no_remedy_helps(torch: Torch, mismatch: Mismatch, place: Place) -> Iterator[
     ## Fix
     Look at the findings of IVD1xx and IVD2xx first.
     """
-    for cell in mismatch.cells:
-        tried = mismatch.tried(cell.case)
-        if not lacks_code(torch, place) and cell.attempt.status == "raised" and tried and all(trial.status == "failed" for trial in tried):
-            yield Problem(
-                message=say(
-                    "no remedy helps a model in {model} with pixels in {input} on {place}", model=cell.model, input=cell.input, place=place.name
+    if lacks_code(torch, place):
+        return
+    raised = [cell for cell in mismatch.cells if cell.attempt.status == "raised" and mismatch.tried(cell.case)]
+    lost = [cell for cell in raised if all(trial.status == "failed" for trial in mismatch.tried(cell.case))]
+    if lost:
+        yield Problem(
+            message=say("no remedy helps on {place} for model/pixels in {cells}", place=place.name, cells=", ".join(cell.case for cell in lost)),
+            evidence=useless(mismatch.tried(lost[0].case)),
+            location=lost[0].attempt.location,
+            fixes=(
+                Fix(
+                    title=say("Mend the device or the build first; reinstall torch from one source if nothing else is found"),
+                    kind="command",
+                    trial=untried(say("ivdoctor installs nothing")),
                 ),
-                evidence=useless(tried),
-                location=cell.attempt.location,
-            )
+            ),
+        )

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from ..facts import Mismatch, Place
+from ..facts import TORCH_NAME, Asked, Mismatch, Place
 from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
 from ..text import say
-from ._remedies import untried
+from ._remedies import caveat, untried, wanted
 
 
 @rule("IVD601", severity=Severity.NOTE, category="silent-wrong-dtype")
@@ -23,7 +23,6 @@ def weights_rounded_twice(mismatch: Mismatch, place: Place) -> Iterator[Problem]
     trial = next((one for one in mismatch.trials if one.remedy == "half-then-bf16" and one.metrics.get("weights_changed")), None)
     if trial is None:
         return
-    once = next((one for one in mismatch.trials if one.remedy == "cast-model" and one.case == "fp32/bf16"), None)
     yield Problem(
         message=say(
             ".half().to(torch.bfloat16) changes {changed} of {all} fp32 weights against one cast",
@@ -31,13 +30,17 @@ def weights_rounded_twice(mismatch: Mismatch, place: Place) -> Iterator[Problem]
             all=int(trial.metrics["weights"]),
         ),
         evidence=(say("counted on the miniature, on {place}", place=trial.where),),
-        fixes=(
-            Fix(
-                title=say("Cast once"),
-                code="model = model.to(torch.bfloat16)",
-                trial=Tried.of(once) if once else untried(say("that cell did not raise here")),
-            ),
-        )
-        if place.dtypes.bf16 != "emulated"
-        else (),
+        fixes=(_once(mismatch, place),),
+    )
+
+
+def _once(mismatch: Mismatch, place: Place) -> Fix:
+    """One cast, to a format this place computes in."""
+    best = wanted(place, Asked())
+    line = f"model = model.to(torch.{TORCH_NAME[best]})"
+    tried = next((one for one in mismatch.trials if one.remedy == "cast-model" and one.case == f"fp32/{best}"), None)
+    return Fix(
+        title=say("Cast once, to {dtype}", dtype=f"torch.{TORCH_NAME[best]}") + caveat(best, place),
+        code=line,
+        trial=Tried.of(tried) if tried else untried(say("the miniature starts in that format")),
     )

@@ -112,6 +112,8 @@ FOR_CELLS: dict[str, Remedy] = {
 FOR_TOWERS: dict[str, Remedy] = {
     "unify": unify,
     "cast-at-write": cast_at_write,
+    "everything-bf16": everything_bf16,
+    "everything-fp16": everything_fp16,
     "everything-fp32": everything_fp32,
 }
 """Tried on combinations of towers that raised."""

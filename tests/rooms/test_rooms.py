@@ -13,7 +13,10 @@ import pytest
 from ivdoctor.probe import Probe
 from ivdoctor.rooms import Answer, Job, Rooms
 
-WAYS = [pytest.param(True, id="forked", marks=pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks")), pytest.param(False, id="spawned")]
+WAYS = [
+    pytest.param(True, id="forked", marks=pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks")),
+    pytest.param(False, id="spawned"),
+]
 
 
 @pytest.fixture(params=WAYS)
@@ -36,8 +39,8 @@ def test_answers_come_in_order_from_one_process(rooms: Rooms) -> None:
     """Probes of one room share a process, and absence is an answer that does not end it."""
     first, second, third = visit(rooms, "good", "absent", "good")
 
-    assert ("ok", "absent", "ok") == (first.status, second.status, third.status)
-    assert "nothing of the kind here" == second.reason
+    assert (first.status, second.status, third.status) == ("ok", "absent", "ok")
+    assert second.reason == "nothing of the kind here"
     assert first.fact["pid"] == third.fact["pid"] != os.getpid()
 
 
@@ -74,7 +77,7 @@ def test_a_gigabyte_of_output_is_drained(rooms: Rooms) -> None:
     """Results travel on a pipe of their own: noise neither blocks nor reaches them."""
     (answer,) = visit(rooms, "prints_a_gigabyte")
 
-    assert "ok" == answer.status
+    assert answer.status == "ok"
 
 
 @pytest.mark.parametrize("name", ["leaves_a_child", "leaves_a_daemon"])
@@ -86,7 +89,7 @@ def test_children_left_behind_are_ended_and_named(rooms: Rooms, name: str, reque
 
     (answer,) = visit(rooms, name)
 
-    assert "ok" == answer.status
+    assert answer.status == "ok"
     assert "left 1 process(es) running" in answer.reason
     assert not running("987" if name == "leaves_a_child" else "986")
     assert time.monotonic() - began < 20
@@ -109,16 +112,16 @@ def test_a_poisoned_device_gets_a_new_process(rooms: Rooms) -> None:
 
     poisoned, clean = visit(rooms, "poisons", "needs_a_clean_device", room="trial:cpu")
 
-    assert "failed" == poisoned.status
+    assert poisoned.status == "failed"
     assert "device-side assert" in poisoned.reason
-    assert "ok" == clean.status
+    assert clean.status == "ok"
 
 
 def test_stdin_is_closed(rooms: Rooms) -> None:
     """A probe that asks a question gets no answer, and does not wait for one."""
     (answer,) = visit(rooms, "reads_stdin")
 
-    assert "''" == answer.fact["text"]
+    assert answer.fact["text"] == "''"
 
 
 def test_nothing_runs_after_the_context_ends(faults: None) -> None:
@@ -130,9 +133,7 @@ def test_nothing_runs_after_the_context_ends(faults: None) -> None:
 
 
 @pytest.mark.parametrize("name", ["torch_raises", "torch_aborts", "torch_missing"])
-def test_a_torch_that_cannot_be_imported_is_an_outcome(
-    rooms: Rooms, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_torch_that_cannot_be_imported_is_an_outcome(rooms: Rooms, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in torch really fails in the room; plain rooms still open afterwards."""
     body, status, reason = {
         "torch_raises": ("raise OSError('libcudart.so.12: cannot open shared object file')", "failed", "OSError: libcudart.so.12"),
@@ -147,7 +148,7 @@ def test_a_torch_that_cannot_be_imported_is_an_outcome(
 
     assert [status] * 2 == [answer.status for answer in answers]
     assert all(reason in answer.reason for answer in answers)
-    assert "ok" == after.status
+    assert after.status == "ok"
 
 
 def test_the_callers_folder_cannot_shadow_a_module(faults: None, tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_the_callers_folder_cannot_shadow_a_module(faults: None, tmp_path: Path)
 
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    assert "['ok']\n" == done.stdout, done.stderr
+    assert done.stdout == "['ok']\n", done.stderr
 
 
 def test_the_room_dies_with_a_killed_parent(faults: None) -> None:

@@ -162,7 +162,11 @@ def test_the_remedies_that_pass_on_towers(found: Mismatch) -> None:
     assert tried
     for one in found.towers:
         if one.case in tried:
-            expected = {"unify": one.lm, "everything-fp32": "fp32"} | ({"cast-at-write": one.lm} if one.vision == one.projector else {})
+            expected = (
+                {"unify": one.lm}
+                | {f"everything-{dtype}": dtype for dtype in HALVES}
+                | ({"cast-at-write": one.lm} if one.vision == one.projector else {})
+            )
             assert expected == passed(found, one.case), one.case
             assert set(FOR_TOWERS) == {trial.remedy for trial in found.tried(one.case)}
 

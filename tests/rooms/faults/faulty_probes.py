@@ -60,7 +60,7 @@ def os_exits() -> Good:
 
 @probe()
 def segfaults() -> Good:
-    print("about to fall", file=sys.stderr, flush=True)
+    os.write(2, b"about to fall\n")
     ctypes.string_at(0)
     return Good()
 
@@ -112,13 +112,12 @@ def leaves_a_daemon() -> Good:
     return Good()
 
 
-POISONED = False
+POISONED: list[bool] = []
 
 
 @probe(room="trial")
 def poisons() -> Good:
-    global POISONED
-    POISONED = True
+    POISONED.append(True)
     raise DeviceFault("CUDA error: device-side assert triggered")
 
 
