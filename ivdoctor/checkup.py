@@ -73,8 +73,7 @@ def judged(outcomes: Iterable[Outcome], asked: Asked, *, registered: Plugins, fa
     for place in found:
         here = shared | _unknown(outcomes, registered, place.name) | dict(known(outcomes, place.name)) | {Place: place}
         verdicts += judge([rule for rule in registered.rules if _is_local(rule, local)], here, place=place.name)
-    report = _report(outcomes, verdicts, found, shared, fail_on=fail_on)
-    return replace(report, summary=(Line(label="snapshot", text=origin), *report.summary)) if origin else report
+    return _report(outcomes, verdicts, found, shared, fail_on=fail_on, origin=origin)
 
 
 def _is_local(rule: Rule, local: set[type]) -> bool:
@@ -98,6 +97,7 @@ def _report(
     shared: Mapping[type, Any],
     *,
     fail_on: FailOn,
+    origin: str,
 ) -> Report:
     redactor = Redactor(Identity.here() if any(one.error for one in verdicts) else None)
     judged_there = [finding for verdict in verdicts for finding in verdict.findings]
@@ -116,10 +116,10 @@ def _report(
         reason=_reason(verdict, findings, gaps, fail_on),
         fail_on=fail_on.value,
         places=tuple(_place_verdict(place, judged_there, outcomes, fail_on) for place in found),
-        summary=tuple(summary(outcomes)),
+        summary=(*([Line(label="snapshot", text=origin)] if origin else []), *summary(outcomes)),
         subjects=_subjects(outcomes),
         findings=tuple(findings),
-        grids=tuple(grids(outcomes, found)),
+        grids=tuple(grids(outcomes, found, ran=not origin or origin.startswith("recorded"))),
         rules=Rules(
             passed=sum(1 for one in verdicts if not (one.findings or one.skipped or one.error)),
             failed=sum(1 for one in verdicts if one.findings),

@@ -89,7 +89,9 @@ class Plugins:
         return tuple(self._broken[kind])
 
     def _load(self, kind: str, of: type[T], points: Iterable[Point] | None = None) -> list[T]:
-        broken = self._broken[kind] = []
+        broken: list[Outcome] = []
+        if points is None:
+            self._broken[kind] = broken
         found: list[T] = []
         for point in self._points[kind] if points is None else points:
             try:

@@ -82,28 +82,35 @@ def _gib(mib: int) -> str:
     return f"{mib / 1024:.0f} GiB"
 
 
-def grids(outcomes: Iterable[Outcome], found: Iterable[Place]) -> Iterator[Grid]:
-    """Per place: which formats it carries, and the reproduction with its remedies."""
+def grids(outcomes: Iterable[Outcome], found: Iterable[Place], *, ran: bool = True) -> Iterator[Grid]:
+    """
+    Per place: which formats it carries, and the reproduction with its remedies.
+
+    Args:
+        ran: False for a snapshot made by hand, whose operations nobody ran.
+    """
     outcomes = tuple(outcomes)
     for place in found:
         here = {type(one.fact): one.fact for one in outcomes if one.place == place.name and one.fact is not None}
-        yield _formats(place, here.get(Precision))
+        yield _formats(place, here.get(Precision), ran=ran)
         if Mismatch in here:
             yield _cells(place, here[Mismatch])
             yield _towers(place, here[Mismatch])
             yield _remedies(place, here[Mismatch])
 
 
-def _formats(place: Place, precision: Precision | None) -> Grid:
+def _formats(place: Place, precision: Precision | None, *, ran: bool) -> Grid:
     operations = precision.operations if precision else ()
     names = list(dict.fromkeys(one.name for one in operations))
-    ran: dict[tuple[str, str], str] = {(one.dtype, one.name): one.status for one in operations}
+    seen: dict[tuple[str, str], str] = {(one.dtype, one.name): one.status for one in operations}
     rows = []
     for dtype in (*HALVES, "tf32", "fp8_e4m3", "fp8_e5m2", "int8", "int4", "fp4"):
         support = place.dtypes.of(dtype)
-        statuses = [ran.get((dtype, name), "") for name in names]
+        statuses = [seen.get((dtype, name), "") for name in names]
         rows.append((GridCell(text=dtype), GridCell(text=support, mark=MARKS[support]), *map(_status, statuses)))
-    caption = say("Hardware by the tables ({source}); the operations were really run.", source=place.dtypes.source or place.dtypes.note)
+    caption = say("Hardware by the tables: {source}.", source=place.dtypes.source or place.dtypes.note)
+    if operations:
+        caption += " " + (say("The operations were really run.") if ran else say("The operations are as the snapshot's maker claims."))
     return Grid(title=say("Number formats"), place=place.name, columns=(say("format"), say("hardware"), *names), rows=tuple(rows), caption=caption)
 
 

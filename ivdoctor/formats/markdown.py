@@ -56,6 +56,10 @@ def _head(report: Report) -> Iterator[str]:
     yield f"- **{say('Why')}:** {prose(report.reason, longest=SHORT)}"
     yield f"- **{say('Versions')}:** {' · '.join(_versions(report))}"
     lines += 2
+    for line in report.summary:
+        if line.label == "snapshot":  # whether anybody looked at such a machine comes before what is said of it
+            yield f"- **{say('Snapshot')}:** {prose(line.text, longest=SHORT)}"
+            lines += 1
     if not report.findings:
         return
     leading = report.findings[0]

@@ -42,11 +42,13 @@ def bf16_emulated(place: Place, asked: Asked, mismatch: Mismatch | None) -> Iter
 def _without_bf16(place: Place) -> Fix:
     if place.dtypes.fp16 == "native":
         title = say("Use float16 for model and input; it ends at 65504, and whether the model stays below is unknown: test it")
-        return Fix(title=title, code="model = model.half()\npixel_values = pixel_values.half()", trial=untried(say("no torch could run here")))
+        return Fix(
+            title=title, code="model = model.half()\npixel_values = pixel_values.half()", trial=untried(say("the reproduction did not run here"))
+        )
     return Fix(
         title=say("Use float32 for model and input"),
         code=FLOAT,
-        trial=untried(say("no torch could run here")),
+        trial=untried(say("the reproduction did not run here")),
     )
 
 
