@@ -7,7 +7,7 @@ from typing import Any
 
 from . import __version__, codec
 from .engine import Unknown, Verdict, judge
-from .facts import Asked, Place, Torch
+from .facts import Asked, Mismatch, Place, Precision, Torch
 from .finding import Finding, Severity
 from .gate import Answer, FailOn, answer, exit_code
 from .outcome import BROKEN, Outcome, known, subject_of
@@ -156,6 +156,8 @@ def _gaps(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iterab
     ]
     gaps += [say("{title} was not looked at: torch cannot reach it", title=place.title) for place in found if not place.reachable]
     torch = shared.get(Torch)
+    if isinstance(torch, Torch):
+        gaps += [say("nothing was run on {place}", place=place.name) for place in found if place.reachable and not _ran(outcomes, place)]
     if not isinstance(torch, Torch) and not any(gap.startswith("torch ") for gap in gaps):
         reason = torch.reason if isinstance(torch, Unknown) else say("it was not looked at")
         gaps.insert(0, say("torch absent: {reason}", reason=reason))
@@ -182,11 +184,16 @@ def _reason(verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: 
     return say("nothing at or above {level}; {counts}", level=fail_on.value, counts=told)
 
 
+def _ran(outcomes: Iterable[Outcome], place: Place) -> bool:
+    """Whether anything was really run there; a probe that came back with nothing ran nothing."""
+    facts = [one.fact for one in outcomes if one.place == place.name and one.fact is not None]
+    return any(not isinstance(fact, Precision) or fact.operations for fact in facts if not (isinstance(fact, Mismatch) and not fact.cells))
+
+
 def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcome, ...], fail_on: FailOn) -> PlaceVerdict:
     """A place where nothing was run is never ready."""
     mine = [one for one in findings if one.place in ("", place.name)]
-    here = [one.status for one in outcomes if one.place == place.name]
-    unsure = "ok" not in here or any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes)
+    unsure = not _ran(outcomes, place) or any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes)
     return PlaceVerdict(
         name=place.name,
         kind=place.kind,

@@ -32,9 +32,7 @@ class Doctor(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted", err=True)
             code = 130
-        except BrokenPipeError:
-            code = _quiet_pipe()
-        except Exception as error:  # noqa: BLE001  # exit code 4 is for exactly this
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # exit code 4 is for exactly this
             code = _own_failure(error)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -89,8 +87,7 @@ def check(  # noqa: PLR0917  # click passes by keyword
     asked = build({"dtype": dtype} | ({"input_dtype": input_dtype} if input_dtype else {}), Asked)
     try:
         outlet = Outlet.of(formats, output)
-        if repro:
-            outlet.also(repro)
+        outlet.apart(snapshot, repro)
         recorded = _snapshot(snapshot) if snapshot else None
         report = run(asked, snapshot=recorded, fail_on=FailOn(fail_on), told=_progress)
         if repro:
@@ -98,10 +95,12 @@ def check(  # noqa: PLR0917  # click passes by keyword
 
             outlet.write(repro, script(report, asked))
         _say(outlet.render(report))
-        _job_summary(outlet, report)
     except CannotWrite as error:
-        raise click.UsageError(str(error)) from error
-    return report.exit_code
+        raise click.ClickException(str(error)) from error
+    _job_summary(outlet, report)
+    for broken in outlet.broken:
+        click.echo(broken, err=True)
+    return outlet.exit_code(report)
 
 
 @main.command()
@@ -120,7 +119,7 @@ def collect(output: str | None) -> int:
         else:
             _say(text)
     except CannotWrite as error:
-        raise click.UsageError(str(error)) from error
+        raise click.ClickException(str(error)) from error
     return 0
 
 
@@ -135,7 +134,7 @@ def rule(code: str) -> int:
     rules = plugins().rules
     found = next((one for one in rules if code.upper() == one.code or code.lower() == one.name), None)
     if found is None:
-        raise click.UsageError(say("there is no rule {code}; the nearest: {codes}", code=code, codes=", ".join(suggest(code, rules))))
+        raise click.ClickException(say("there is no rule {code}; the nearest: {codes}", code=code, codes=", ".join(suggest(code, rules))))
     _say(page(found))
     return 0
 
@@ -161,9 +160,9 @@ def _snapshot(path: str) -> Any:
     try:
         return load(Path(path).read_bytes(), plugins().facts())
     except OSError as error:
-        raise click.UsageError(f"{path}: {error.strerror or error}") from error
+        raise click.ClickException(f"{path}: {error.strerror or error}") from error
     except Malformed as error:
-        raise click.UsageError(f"{path}: {error}") from error
+        raise click.ClickException(f"{path}: {error}") from error
 
 
 def _progress(place: str) -> None:
@@ -173,35 +172,38 @@ def _progress(place: str) -> None:
 
 
 def _say(text: str) -> None:
-    """To stdout, whole or not at all, without colour where there is no terminal or NO_COLOR is set."""
+    """To stdout, without colour where there is no terminal or NO_COLOR is set."""
     import os
 
     if not text:
         return
-    click.echo(text, nl=False, color=False if os.environ.get("NO_COLOR") else None)
-    sys.stdout.flush()
+    try:
+        click.echo(text, nl=False, color=False if os.environ.get("NO_COLOR") else None)
+        if sys.stdout is None:
+            raise click.ClickException("stdout is closed")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader went away (`| head`): nothing to say to it, and nothing more to flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise click.ClickException(f"stdout: {error.strerror or error}") from error
 
 
 def _job_summary(outlet: Any, report: Report) -> None:
-    """GitHub shows the file named in GITHUB_STEP_SUMMARY on the run's page."""
+    """GitHub shows the file named in GITHUB_STEP_SUMMARY on the run's page; without it the verdict stands all the same."""
     import os
 
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if path and "github" in outlet.names:
-        from .output import append
+        from .output import CannotWrite, append
 
-        append(path, outlet.text("markdown", report))
-
-
-def _quiet_pipe() -> int:
-    """The reader went away (`| head`): nothing to say to it, and nothing more for the interpreter to flush."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return 0
+        try:
+            append(path, outlet.text("markdown", report))
+        except CannotWrite as error:
+            click.echo(f"GITHUB_STEP_SUMMARY: {error}", err=True)
 
 
-def _own_failure(error: Exception) -> int:
+def _own_failure(error: BaseException) -> int:
     """One line, and the traceback for whoever reports it; paths and names scrubbed."""
     import traceback
 

@@ -8,12 +8,9 @@ from . import codec
 from .facts import Place
 from .outcome import Outcome, subject_of
 from .places import places
-from .probe import Probe
+from .probe import ROOMS, Probe
 from .rooms import Answer, Job, Rooms
 from .text import say
-
-ORDER = ("plain", "driver", "torch", "trial")
-"""Rooms without torch come first: they are forked before the server imports it."""
 
 
 @dataclass(slots=True)
@@ -109,4 +106,4 @@ def by_place(probe: Probe) -> bool:
 
 
 def _order(room: str) -> int:
-    return ORDER.index(room.partition(":")[0])
+    return ROOMS.index(room.partition(":")[0])

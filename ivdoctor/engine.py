@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import codec
 from .finding import Finding, Problem
 from .rule import Rule
 from .text import say
@@ -39,13 +40,15 @@ def judge(rules: Iterable[Rule], facts: Mapping[type, Any], *, place: str = "") 
         try:
             problems = rule.check(**given | dict.fromkeys(missing))
             findings = tuple(_finding(rule, problem, place) for problem in problems)
-        except Exception as error:  # noqa: BLE001  # a rule that breaks is a verdict about the rule
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a rule that breaks is a verdict about the rule
             yield Verdict(rule=rule, place=place, error=f"{type(error).__name__}: {error}")
         else:
             yield Verdict(rule=rule, place=place, findings=findings)
 
 
 def _finding(rule: Rule, problem: Problem, place: str) -> Finding:
+    if not rule.builtin:
+        problem = codec.build(codec.plain(problem), Problem)  # mypy has not seen a plugin's
     return Finding(
         code=rule.code,
         name=rule.name,

@@ -4,9 +4,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from .gate import Exit
 from .plugins import plugins
 from .report import Report
 from .text import say
@@ -25,6 +26,10 @@ class Outlet:
     """None for stdout."""
     folder: bool
     """Whether the target is a directory that takes one file a format."""
+    broken: list[str] = field(default_factory=list)
+    """What was said of formats that raised; the others were written."""
+    own_broken: list[str] = field(default_factory=list)
+    """Those of them that are ivdoctor's."""
 
     @classmethod
     def of(cls, names: Sequence[str], output: str | None) -> "Outlet":
@@ -34,6 +39,7 @@ class Outlet:
         Raises:
             CannotWrite: a format that is none, several formats for one file, or a path that cannot be written.
         """
+        names = list(dict.fromkeys(names))
         known = plugins().format_names
         unknown = [name for name in names if name not in known]
         if unknown:
@@ -61,24 +67,50 @@ class Outlet:
         return self.target / f"report{plugins().format(name).suffix}" if self.folder else self.target
 
     def render(self, report: Report) -> str:
-        """Write what goes to files; give back what goes to stdout."""
-        if self.target is None:
-            return "".join(self.text(name, report) for name in self.names)
+        """Write what goes to files; give back what goes to stdout. A format that raises takes none of the others with it."""
         from click import unstyle  # a file has no colours
 
-        for name in self.names:
-            write(self.path(name), unstyle(self.text(name, report)))
+        texts = {name: text for name in self.names if (text := self._tried(name, report)) is not None}
+        if self.target is None:
+            return "".join(texts.values())
+        for name, text in texts.items():
+            write(self.path(name), unstyle(text))
         return ""
+
+    def _tried(self, name: str, report: Report) -> str | None:
+        try:
+            return self.text(name, report)
+        except Exception as error:  # noqa: BLE001  # a format that breaks is told of, and the others are written
+            self.broken.append(say("the format {name} broke: {error}", name=name, error=f"{type(error).__name__}: {error}"))
+            if plugins().is_own_format(name):
+                self.own_broken.append(name)
+            return None
+
+    def exit_code(self, report: Report) -> int:
+        """The report's own, unless a format broke: 4 for one of ivdoctor's, else 3 where the report says ready."""
+        if self.own_broken:
+            return Exit.BROKEN
+        return Exit.UNDETERMINED if self.broken and report.exit_code == Exit.READY else report.exit_code
 
     @staticmethod
     def text(name: str, report: Report) -> str:
         """The report in one format."""
         return plugins().format(name).render(report)
 
-    @staticmethod
-    def also(output: str) -> None:
-        """Refuse another output early."""
-        writable(path_of(output))
+    def apart(self, snapshot: str | None, repro: str | None) -> None:
+        """
+        Refuse early what would overwrite an input or another output.
+
+        Raises:
+            CannotWrite: two of the paths are the same, or the script's cannot be written.
+        """
+        paths = [path_of(one).resolve() for one in (snapshot, repro) if one]
+        paths += [self.path(name).resolve() for name in self.names if self.target is not None]
+        files = [path for path in paths if not path.exists() or path.is_file()]
+        if len(set(files)) < len(files):
+            raise CannotWrite(say("two of the files named are the same"))
+        if repro:
+            writable(path_of(repro))
 
     @staticmethod
     def write(output: str, text: str) -> None:

@@ -20,15 +20,18 @@ def places(facts: Mapping[type, Any]) -> tuple[Place, ...]:
     gpu, driver = facts.get(Gpu), facts.get(Driver)
     if isinstance(gpu, Gpu) and gpu.devices:
         found += _distinct([_device(device, facts) for device in gpu.devices])
-    elif isinstance(driver, Driver) and not hidden(facts.get(Environ)):
+    elif isinstance(driver, Driver) and not hidden(facts.get(Environ), len(driver.devices)):
         found += _distinct([_unreached(device) for device in driver.devices])
     return tuple(found)
 
 
-def hidden(environ: object) -> bool:
-    """Whether CUDA_VISIBLE_DEVICES leaves no device: CUDA stops at the first entry that is none."""
+def hidden(environ: object, devices: int) -> bool:
+    """Whether CUDA_VISIBLE_DEVICES leaves none of this many devices: CUDA stops at the first entry that names none."""
     value = environ.get("CUDA_VISIBLE_DEVICES") if isinstance(environ, Environ) else None
-    return value is not None and (not value.strip() or value.strip().startswith("-"))
+    if value is None:
+        return False
+    first = value.partition(",")[0].strip()
+    return not (first.startswith(("GPU-", "MIG-")) or (first.isascii() and first.isdigit() and int(first) < devices))
 
 
 def _cpu(facts: Mapping[type, Any]) -> Place:
@@ -41,7 +44,9 @@ def _cpu(facts: Mapping[type, Any]) -> Place:
         memory_mib=host.memory_mib if isinstance(host, Host) else 0,
         architecture=known.microarchitecture if known else "",
         reachable=True,
-        dtypes=cpu_dtype_row(known.features) if known else DtypeRow(note="the CPU could not be looked at"),
+        dtypes=cpu_dtype_row(known.features, host.machine if isinstance(host, Host) else "")
+        if known
+        else DtypeRow(note="the CPU could not be looked at"),
     )
 
 
@@ -87,8 +92,4 @@ def _distinct(every: list[Place]) -> list[Place]:
     groups: dict[object, list[Place]] = {}
     for place in every:
         groups.setdefault((place.title, place.compute_capability, place.gfx, place.memory_mib), []).append(place)
-    return [_counted(group[0], len(group)) for group in groups.values()]
-
-
-def _counted(place: Place, count: int) -> Place:
-    return replace(place, count=count)
+    return [replace(group[0], count=len(group), others=tuple(place.name for place in group[1:])) for group in groups.values()]

@@ -63,6 +63,10 @@ class Plugins:
         """Without loading any."""
         return tuple(sorted({point.name for point in self._points["formats"]}))
 
+    def is_own_format(self, name: str) -> bool:
+        """Whether ivdoctor itself brought the format of this name."""
+        return any(point.name == name and point.value.startswith(OWN) for point in self._points["formats"])
+
     def format(self, name: str) -> Format:
         """
         The format of this name, loaded alone.
@@ -96,7 +100,7 @@ class Plugins:
         for point in self._points[kind] if points is None else points:
             try:
                 held = list(_held(point.load(), of))
-            except Exception as error:  # noqa: BLE001  # a plugin that breaks is an outcome of the plugin
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin that breaks is an outcome of the plugin
                 broken.append(_failed(f"{point.name}: {type(error).__name__}: {error}", builtin=point.value.startswith(OWN)))
                 continue
             if not held:

@@ -10,6 +10,10 @@ from .outcome import subject_of
 Look = TypeVar("Look", bound=Callable[..., object])
 
 
+ROOMS = ("plain", "driver", "torch", "trial")
+"""In the order they are entered: those without torch are forked before the server imports it."""
+
+
 class Absent(Exception):
     """The thing looked for is not there: an answer, not an error. The text is the reason."""
 
@@ -61,6 +65,8 @@ def probe(*, room: str = "plain", timeout: float = 10, memory_mib: int = 4096) -
         fact = hints.pop("return", None)
         names = list(inspect.signature(look).parameters)
         missing = [name for name in names if name not in hints]
+        if room.partition(":")[0] not in ROOMS:
+            raise TypeError(f"{inspect.getsourcefile(look)}: {look.__qualname__}: there is no room {room!r}, only {', '.join(ROOMS)}")
         if missing or not isinstance(fact, type):
             raise TypeError(
                 f"{inspect.getsourcefile(look)}: {look.__qualname__}: a probe annotates every parameter and its result with the type of a fact"

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 from functools import cache, partial
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_origin, get_type_hints
 
 from .facts import Version
 from .outcome import Outcome
@@ -18,7 +18,10 @@ from .outcome import Outcome
 VERSION = re.compile(r"v?\d[\w.+!~-]{0,63}")
 """What a field typed Version may hold unscrubbed, so that no plugin can smuggle text through one."""
 
-COMMON = frozenset(  # forty quoted words would be harder to read
+WORD = re.compile(r"\w[\w.+:-]{0,63}(?:/[\w-]{1,8}){0,2}")
+"""What a field of WORDS or of a closed set may hold unscrubbed: one word, or a case such as `bf16/fp32/fp32`."""
+
+COMMON = frozenset(  # a hundred quoted words would be harder to read
     [
         "root",
         "user",
@@ -68,6 +71,31 @@ COMMON = frozenset(  # forty quoted words would be harder to read
         "warning",
         "note",
         "ready",
+        "matmul",
+        "linear",
+        "conv2d",
+        "attention",
+        "layer_norm",
+        "ran",
+        "raised",
+        "works",
+        "wrong",
+        "refused",
+        "passed",
+        "failed",
+        "native",
+        "emulated",
+        "apple",
+        "intel",
+        "amd",
+        "nvidia",
+        "m1",
+        "m2",
+        "m3",
+        "m4",
+        "m5",
+        "arc",
+        "tesla",
     ]
 )
 """Names that identify nobody, or that the report needs as words."""
@@ -81,14 +109,18 @@ SECRETS = r"""(?xs)
     | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
 """
 NAMED_VALUE = (
-    r"(?i)((?:secret|token|passw(?:or)?d|api[_-]?key|access[_-]?key|credential)[\w-]{0,40}[\"']?\s{0,4}[=:]\s{0,4}|\bbearer\s{1,4})"
-    r"([\"']?)(?!\d{1,12}\b)[^\s\"',;<>]{4,}\2"
+    r"(?i)((?:secret|token|passw(?:or)?d|\bpwd|api[_-]?key|access[_-]?key|credential|\bsig)[\w-]{0,40}[\"']?(?:\s{0,4}[=:]\s{0,4}|\s{1,4}(?=\S*\d))"
+    r"|\bbearer\s{1,4}|\bauthorization:\s{0,4}(?:basic|bearer)\s{1,4})"
+    r"(?:\"[^\"\n]{1,512}\"|'[^'\n]{1,512}'|(?<![ts]=)(?!\d{1,7}\b)[^\s\"',;<>]{3,})"
 )
-URL_CREDENTIALS = r"(?i)(?<![a-z0-9+.-])([a-z][a-z0-9+.-]{1,20}://)[^\s/@]{1,512}@"
+URL_CREDENTIALS = r"(?i)(?<![a-z0-9+.-])([a-z][a-z0-9+.-]{1,20}://)[^\s\"'<>]{1,512}@"
 EMAIL = r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}"
 IPV4 = r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\d|\.\d)"
 COLONS = r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?<=:)\d+(?:\.\d+){3})?(?![\w:])"
-HOMES = r"(?i)(?:/home/|/Users/|/var/home/|[A-Z]:[\\/]+Users[\\/]+)[^\s/\\:\"'<>|,;)]+|(?<![\w/.-])/root(?![\w.-])"
+HOMES = r"(?i)(?:/home/|/Users/|/var/home/)[^\s/\\:\"'<>|,;)]+|[A-Z]:[\\/]+Users[\\/]+[^\\/:\"'<>|,;)\n]{1,64}(?=[\\/])|[A-Z]:[\\/]+Users[\\/]+[^\s/\\:\"'<>|,;)]+|(?<![\w/.-])/root(?![\w.-])"
+
+WORDS = frozenset({"arch_list", "case", "cpu_capability", "cpu_reports", "features", "gfx", "microarchitecture", "remedy"})
+"""Fields that hold the program's or the vendor's own words: a user called `zen2` is not meant there."""
 
 MARKS = frozenset("@:=/\\_-.")
 """Without one of these a text holds no secret, address or path, unless it is as long as a key."""
@@ -176,27 +208,43 @@ class Redactor:
         if isinstance(value, dict):
             return {self.fact(key): self.fact(inner) for key, inner in value.items()}
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            versions = _version_fields(type(value))
+            versions, closed = _exempt(type(value))
             clean = {
-                field.name: (partial(_version, self) if field.name in versions else self.fact)(getattr(value, field.name))
+                field.name: partial(_unless, VERSION, self)
+                if field.name in versions
+                else partial(_unless, WORD, self)
+                if field.name in closed
+                else self.fact
                 for field in dataclasses.fields(value)
             }
-            return dataclasses.replace(value, **clean)
+            return dataclasses.replace(value, **{name: scrub(getattr(value, name)) for name, scrub in clean.items()})
         return value
 
     def outcome(self, outcome: Outcome) -> Outcome:
         """An outcome as it may be shown."""
-        return dataclasses.replace(outcome, reason=self.text(outcome.reason), fact=self.fact(outcome.fact))
+        return dataclasses.replace(
+            outcome,
+            subject=self.text(outcome.subject),
+            place=self.text(outcome.place),
+            reason=self.text(outcome.reason),
+            fact=self.fact(outcome.fact),
+        )
 
 
-def _version(redactor: Redactor, value: Any) -> Any:
-    return value if isinstance(value, str) and VERSION.fullmatch(value) else redactor.fact(value)
+def _unless(shape: re.Pattern[str], redactor: Redactor, value: Any) -> Any:
+    """Scrubbed, unless it is of the shape that its field's type promises."""
+    if isinstance(value, tuple):
+        return tuple(_unless(shape, redactor, inner) for inner in value)
+    return value if isinstance(value, str) and shape.fullmatch(value) else redactor.fact(value)
 
 
 @cache
-def _version_fields(kind: type) -> frozenset[str]:
+def _exempt(kind: type) -> tuple[frozenset[str], frozenset[str]]:
+    """Fields that hold a version, and fields that can hold nothing but words of a closed set or of ours."""
     hints = get_type_hints(kind)
-    return frozenset(name for name, hint in hints.items() if hint in (Version, Version | None))
+    versions = frozenset(name for name, hint in hints.items() if hint in (Version, Version | None))
+    closed = frozenset(name for name, hint in hints.items() if get_origin(hint) is Literal or name in WORDS)
+    return versions, closed
 
 
 def _token(name: str) -> re.Pattern[str]:

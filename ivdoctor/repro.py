@@ -43,16 +43,22 @@ def script(report: Report, asked: Asked) -> str:
 
     It runs on the last place the failure was seen at, an accelerator where there is one; on the CPU when none was seen.
     """
-    seen = [one for one in report.findings if one.code == "IVD401"]
-    finding = seen[-1] if seen else None
-    model, given = _cell(asked) if finding else ("fp16", "bf16")
+    model, given = _cell(asked)
+    seen = _seen(report, model, given)
+    if not seen and (model, given) != FOUNDING:
+        (model, given), seen = FOUNDING, _seen(report, *FOUNDING)
+    place, message = seen[-1] if seen else ("cpu", "")
+    found = [one for one in report.findings if one.code == "IVD401" and one.place == place and message and message in one.message]
     return SCRIPT.format(
         model=TORCH_NAME[model],
         input=TORCH_NAME[given],
-        device=finding.place if finding else "cpu",
-        seen=say("Seen on {place}:", place=finding.place) + f"\n{_line(finding.message)}" if finding else say("Not run where this was written."),
-        cure=_cure(finding),
+        device=place,
+        seen=say("Seen on {place}:", place=place) + f"\n{_line(message)}" if seen else say("Not run where this was written."),
+        cure=_cure(found[0] if found else None),
     )
+
+
+FOUNDING: tuple[Half, Half] = ("fp16", "bf16")
 
 
 def _cell(asked: Asked) -> tuple[Half, Half]:
@@ -61,6 +67,17 @@ def _cell(asked: Asked) -> tuple[Half, Half]:
         given = asked.input_dtype or "bf16"
         return ("bf16" if given == "fp16" else "fp16"), given
     return asked.dtype, asked.input_dtype or "fp32"
+
+
+def _seen(report: Report, model: Half, given: Half) -> list[tuple[str, str]]:
+    """Where this cell was run and raised, and what it said."""
+    return [
+        (subject.place, cell["attempt"]["message"])
+        for name, subject in report.outcomes()
+        if name == "mismatch"
+        for cell in subject.fact.get("cells", ())
+        if (cell["model"], cell["input"]) == (model, given) and cell["attempt"]["status"] == "raised"
+    ]
 
 
 def _cure(finding: Finding | None) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import __version__, codec
+from .facts import Mismatch, Precision
 from .outcome import Outcome
 from .redact import Redactor
 from .text import say
@@ -50,7 +51,17 @@ def load(text: bytes | str, facts: Mapping[str, type]) -> Snapshot:
     snapshot = codec.build(raw, Snapshot)
     redactor = Redactor()
     outcomes = tuple(redactor.outcome(_typed(one, facts)) for one in snapshot.outcomes)
-    return Snapshot(version=snapshot.version, collected=snapshot.collected, origin=snapshot.origin, outcomes=outcomes)
+    seen = [(one.subject, one.place) for one in outcomes if one.subject != "plugin"]
+    if len(set(seen)) < len(seen):
+        raise codec.Malformed(say("a subject stands in it twice"))
+    if any(not one.place for one in outcomes if isinstance(one.fact, (Mismatch, Precision))):
+        raise codec.Malformed(say("what was run on a device must say on which"))
+    return Snapshot(
+        version=redactor.text(snapshot.version),
+        collected=redactor.text(snapshot.collected),
+        origin=redactor.text(snapshot.origin),
+        outcomes=outcomes,
+    )
 
 
 def _typed(outcome: Outcome, facts: Mapping[str, type]) -> Outcome:

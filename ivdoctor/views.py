@@ -140,8 +140,8 @@ def _cells(place: Place, mismatch: Mismatch) -> Grid:
 def _cell(attempt: Attempt) -> GridCell:
     if attempt.status == "raised":
         return GridCell(text=f"{attempt.error}: {attempt.message}", brief=say("raises"), mark="bad")
-    if attempt.relative_l2 < 0:
-        return GridCell(text=say("ran, output is not finite"), brief=say("not finite"), mark="bad")
+    if not attempt.usable:
+        return GridCell(text=attempt.said(), brief=say("wrong"), mark="bad")
     error = f"{attempt.relative_l2:.1e}" if attempt.relative_l2 else "0"
     return GridCell(text=say("ran, relative L2 {error}", error=error), brief=say("ran"), mark="good")
 

@@ -130,3 +130,36 @@ def test_machine_rules_run_once_and_place_rules_per_place(outcomes: tuple[Outcom
     report = judge(outcomes, always, at_place)
 
     assert {("TEST001", ""), ("TEST003", "cpu")} == {(one.code, one.place) for one in report.findings}
+
+
+@pytest.mark.parametrize("kept", [{"torch"}, {"torch", "host", "cpu", "gpu"}, {"torch", "driver"}])
+def test_ready_means_that_something_was_run(outcomes: tuple[Outcome, ...], kept: set[str]) -> None:
+    """With the live probes left out, absent or empty, the answer is unknown, and no place is called ready."""
+    without = tuple(one for one in outcomes if one.subject in kept)
+    live = tuple(one for one in outcomes if one.subject in {"precision", "mismatch"})
+    absent = tuple(replace(one, status="absent", fact=None, reason="of an older ivdoctor") for one in live)
+    empty = tuple(
+        replace(one, fact=replace(one.fact, operations=()) if one.subject == "precision" else replace(one.fact, cells=(), towers=(), trials=()))
+        for one in live
+    )
+
+    for given in (without, without + absent, without + empty):
+        report = judge(given)
+        assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+        assert "nothing was run on cpu" in report.reason
+        assert Answer.READY not in {place.verdict for place in report.places}
+
+
+def test_numbers_that_are_wrong_are_no_pass(outcomes: tuple[Outcome, ...]) -> None:
+    """Finite and farther from the truth than its own size: the agreeing cells fail."""
+
+    def spoilt(one: Outcome) -> Outcome:
+        if one.subject != "mismatch":
+            return one
+        cells = tuple(replace(cell, attempt=replace(cell.attempt, relative_l2=7.5)) if cell.model == cell.input else cell for cell in one.fact.cells)
+        return replace(one, fact=replace(one.fact, cells=cells))
+
+    report = judged(tuple(map(spoilt, outcomes)), Asked(dtype="fp32", input_dtype="fp32"), registered=plugins())
+
+    assert report.exit_code == 1
+    assert "relative L2 7.5e+00" in report.reason

@@ -165,6 +165,49 @@ def test_stdout_that_goes_away_is_no_failure(host_json: Path) -> None:
     assert (done.stdout, done.stderr) == ("{", "")
 
 
+@pytest.mark.parametrize("where", ["/dev/full", "closed"])
+def test_a_stdout_that_cannot_be_written_is_one_clear_line(host_json: Path, where: str) -> None:
+    """No traceback, and not ivdoctor's own failure."""
+    target = ">&-" if where == "closed" else f"> {where}"
+    command = f"{sys.executable} -m ivdoctor check --format json --snapshot {host_json} {target}"
+
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: stdout")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_reader_that_goes_away_does_not_change_the_answer(host_json: Path) -> None:
+    """The exit code under `pipefail` is the report's."""
+    check = f"{sys.executable} -m ivdoctor check --format json --snapshot {host_json} --dtype fp16 --input-dtype bf16"
+
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {check} | head -c 1"], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "{", "")
+
+
+def test_a_summary_that_cannot_be_written_does_not_change_the_answer(doctor: Any, host_json: Path) -> None:
+    """The annotations stand, and stderr says why there is no summary."""
+    named = ("--dtype", "fp16", "--input-dtype", "bf16")
+
+    run = doctor("check", "--snapshot", str(host_json), "--format", "github", *named, GITHUB_STEP_SUMMARY="/nowhere/summary")
+
+    assert run.code == 1
+    assert "GITHUB_STEP_SUMMARY: /nowhere/summary: No such file" in run.err
+
+
+@pytest.mark.parametrize("arguments", [("-o", "host.json"), ("-o", "r.md", "--repro", "r.md"), ("--repro", "host.json")])
+def test_nothing_is_written_over_an_input_or_another_output(doctor: Any, host_json: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Refused before any work."""
+    (tmp_path / "host.json").write_text(host_json.read_text())
+
+    run = doctor("check", "--snapshot", "host.json", *arguments)
+
+    assert (run.code, run.err) == (2, "Error: two of the files named are the same\n")
+    assert (tmp_path / "host.json").read_text() == host_json.read_text()
+
+
 SNAPSHOTS: dict[str, Callable[[str], str]] = {
     "torn": lambda text: text[: len(text) // 2],
     "empty": lambda _: "",
@@ -174,6 +217,8 @@ SNAPSHOTS: dict[str, Callable[[str], str]] = {
     "a later schema": lambda text: text.replace("ivdoctor.snapshot/1", "ivdoctor.snapshot/9"),
     "a wrong type": lambda text: re.sub(r'"cuda_available": \w+', '"cuda_available": "perhaps"', text),
     "deep": lambda _: "[" * 100_000,
+    "a subject twice": lambda text: json.dumps(json.loads(text) | {"outcomes": json.loads(text)["outcomes"] * 2}),
+    "a run nowhere": lambda text: text.replace('"place": "cpu"', '"place": ""'),
     "a fact missing": lambda text: json.dumps(json.loads(text) | {"outcomes": [{"subject": "torch", "status": "ok"}]}),
 }
 
@@ -257,6 +302,16 @@ class TestPlugin:
         assert run.code == 3
         assert [one["code"] for one in report["rules"]["errors"]] == ["ACME001"]
         assert any(one["code"] == "IVD401" for one in report["findings"])
+
+    def test_a_format_that_breaks_takes_no_other_with_it(self, doctor: Any, host_json: Path) -> None:
+        """The other file is written, and ready is not said of a run that was not whole."""
+        arguments = ("--snapshot", str(host_json), "--format", "codes", "--format", "json", "-o", "out/")
+
+        run = doctor("check", *arguments, EXAMPLE_FAULT="format")
+
+        assert run.code == 3
+        assert run.err == "the format codes broke: ValueError: this format is broken\n"
+        assert [path.name for path in (doctor.folder / "out").iterdir()] == ["report.json"]
 
     def test_its_subject_is_kept_where_it_is_not_installed(self, doctor: Any, host_json: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A snapshot with a foreign subject is judged, and says what it could not read."""

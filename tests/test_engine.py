@@ -114,7 +114,7 @@ def test_a_rule_that_raises_is_an_error_with_its_type() -> None:
     later = one(breaks_later, WET)
     assert later.error.startswith("KeyError: ")
     assert later.findings == ()
-    assert one(yields_nonsense, WET).error.startswith("AttributeError: ")
+    assert one(yields_nonsense, WET).error.startswith("Malformed: ")
 
 
 def test_a_rule_that_raises_stops_no_other() -> None:

@@ -3,14 +3,18 @@
 import re
 import string
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ivdoctor.facts import Package, Packages, Version
+from ivdoctor.checkup import judged
+from ivdoctor.facts import Asked, Package, Packages, Version
 from ivdoctor.outcome import Outcome
+from ivdoctor.plugins import plugins
 from ivdoctor.redact import COMMON, Identity, Redactor
+from ivdoctor.snapshot import load
 
 NAMES = st.text(string.ascii_lowercase + string.digits, min_size=3, max_size=12).filter(lambda name: name[0].isalpha() and name not in COMMON)
 AROUND = st.sampled_from(["", " ", "(", '"', "'", ":", "/", "=", "\n", "\uff0c", "File "])
@@ -170,6 +174,37 @@ def test_every_text_in_a_fact_is_reached(depth: int, user: str) -> None:
     clean = Redactor(Identity(users=(user,))).outcome(outcome)
 
     assert user not in repr(replace(clean, subject=""))
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("http://bob:p@ssw0rd@proxy:3128", "ssw0rd"),
+        ("http://bob:pa/ss@proxy.corp", "pa/ss"),
+        ("C:\\Users\\John Smith\\x", "Smith"),
+        ("Authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+        ("password: 12345678", "12345678"),
+        ("password=ab1", "ab1"),
+        ("pwd=hunter2", "hunter2"),
+        ("--token abcdefgh12345678", "abcdefgh12345678"),
+        ("PASSWD='my pass word'", "pass word"),
+        ("https://x.example/f?sig=Ab3dEf6h", "Ab3dEf6h"),
+    ],
+)
+def test_secrets_in_odd_clothes_go(text: str, secret: str) -> None:
+    """Found by a reader who looked for holes."""
+    assert secret not in Redactor().text(text)
+
+
+@pytest.mark.parametrize("name", ["ran", "works", "raised", "passed", "native", "zen2", "avx2", "cuda", "bf16"])
+def test_a_name_that_is_a_word_of_ours_changes_no_verdict(name: str) -> None:
+    """A user called `ran` must not turn what ran into something else."""
+    snapshot = load((Path(__file__).parent / "machines" / "cpu.json").read_bytes(), plugins().facts())
+
+    clean = tuple(map(Redactor(Identity(users=(name,), hosts=(name,))).outcome, snapshot.outcomes))
+
+    mine, theirs = (judged(outcomes, Asked(), registered=plugins()) for outcomes in (clean, snapshot.outcomes))
+    assert (mine.exit_code, [(one.code, one.severity) for one in mine.findings]) == (0, [(one.code, one.severity) for one in theirs.findings])
 
 
 @given(text=st.text(max_size=200))

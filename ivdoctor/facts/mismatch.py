@@ -3,8 +3,17 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ..text import say
 from .dtype import Half
 from .trial import Trial
+
+WRONG = 1.0
+"""
+Relative L2 distance from which logits are wrong: farther away than their own size.
+
+Rounding alone gives 5e-4 in fp16 and 5e-3 in bf16, but token merging sorts in the model's format and may choose other
+tokens: 0.36 was seen in bf16 (2026-11-23).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,21 @@ class Attempt:
     """Distance of the logits from the fp32 model's, where it ran; -1 where they are not all finite."""
     location: Site | None = None
     origin: Site | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it ran and what came out has to do with what the fp32 model says."""
+        return self.status == "ran" and 0 <= self.relative_l2 < WRONG
+
+    def said(self) -> str:
+        """In one line what came of it."""
+        if self.status == "raised":
+            return f"{self.error}: {self.message}"
+        if self.relative_l2 < 0:
+            return say("ran, and the output is not finite")
+        if not self.usable:
+            return say("ran, and the output is wrong: relative L2 {error}", error=f"{self.relative_l2:.1e}")
+        return say("ran, output {dtype}", dtype=self.output)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ class Place:
     title: str
     """The device's own name: `Tesla T4`."""
     count: int = 1
+    others: tuple[str, ...] = ()
+    """The equals of this device, as torch would say them."""
     memory_mib: int = 0
     architecture: str = ""
     compute_capability: tuple[int, int] | None = None

@@ -15,7 +15,7 @@ def render(report: Report) -> str:
 def _lean(value: object) -> object:
     """Without empty texts, lists and objects, but for those the contract always has."""
     if isinstance(value, dict):
-        lean = {key: _lean(inner) for key, inner in value.items()}
+        lean = {key: inner if key == "fact" else _lean(inner) for key, inner in value.items()}  # an empty variable is set
         return {key: inner for key, inner in lean.items() if inner not in ("", [], {}) or key in ALWAYS}
     if isinstance(value, list):
         return [_lean(inner) for inner in value]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ..facts import HALVES, TORCH_NAME, Half, Operation, Place, Precision, Torch
@@ -29,6 +30,9 @@ def precision(torch: Torch, place: Place) -> Precision:
     library.manual_seed(0)
     flag, native = _flags(library, place)
     operations = [_run(library, place.name, dtype, name, call) for name, call in _calls(library) for dtype in HALVES]
+    for other in place.others:  # equals by name are not equals by health
+        runs = [_run(library, other, dtype, name, call) for name, call in _calls(library)[:1] for dtype in HALVES]
+        operations += [replace(one, name=f"{one.name} on {other}") for one in runs]
     return Precision(bf16_flag=flag, bf16_flag_native=native, operations=tuple(operations))
 
 

@@ -39,11 +39,13 @@ class Rooms:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
         """End whatever still runs."""
-        for door in self._doors:
-            with contextlib.suppress(ServerLost, OSError):
-                door.kill()
-        if self._server is not None:
-            self._server.close()
+        try:
+            for door in self._doors:
+                with contextlib.suppress(ServerLost, OSError, ValueError):
+                    door.kill()
+        finally:
+            if self._server is not None:
+                self._server.close()
 
     def visit(self, room: str, jobs: Sequence[Job]) -> Iterator[Answer]:
         """
@@ -61,6 +63,7 @@ class Rooms:
                     yield answer
             except ServerLost as lost:
                 self._server = None
+                self._doors.clear()
                 if answers < len(waiting):
                     yield from [Answer(status=lost.status, reason=str(lost)) for _ in waiting[answers:]]  # type: ignore[arg-type]  # one of two Status values
                 return

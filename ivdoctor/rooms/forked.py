@@ -73,6 +73,8 @@ class Server:
 
     def receive(self, timeout: float) -> Any:
         """The next message, or ServerLost after this many seconds."""
+        if self._control.fileno() < 0:
+            raise ServerLost("crashed", say("the process rooms are forked from is gone"))
         if not select.select([self._control], [], [], timeout)[0]:
             self.close()
             raise ServerLost("timeout", say("no answer within {seconds:g} s", seconds=timeout))
@@ -88,7 +90,7 @@ class Server:
 
     def readable(self) -> bool:
         """Whether a message waits."""
-        return bool(select.select([self._control], [], [], 0)[0])
+        return self._control.fileno() < 0 or bool(select.select([self._control], [], [], 0)[0])
 
     def close(self) -> None:
         """End the server; its rooms die with it."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -67,6 +68,8 @@ def serve_jobs(requests: BinaryIO, results: BinaryIO) -> None:
 
 def spawned() -> None:
     """Main of a room with an interpreter of its own: request on stdin, results on what was stdout."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     results = os.fdopen(os.dup(1), "wb")
     requests = os.fdopen(os.dup(0), "rb")
     with open(os.devnull, "rb") as nothing:
@@ -103,7 +106,10 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
 
 def _said(error: BaseException) -> str:
     """Type and first lines of an exception: whole C++ stack traces follow in some."""
-    text = "\n".join(_lines(str(error)))
+    try:
+        text = "\n".join(_lines(str(error)))
+    except Exception:  # noqa: BLE001  # an exception that cannot say what it is
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -18,6 +18,7 @@ def main() -> None:
     One at a time is enough: rooms of one machine would only fight for its cores and its device.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as some launchers leave it, no child could be waited for
     linux.die_with_parent()
     linux.adopt_orphans()
     control = socket.socket(fileno=int(sys.argv[-1]))

@@ -141,9 +141,15 @@ def _next(door: Door, events: "queue.SimpleQueue[dict[str, Any] | None]", words:
 def _read(results: BinaryIO, events: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
     """Lines of JSON until the pipe ends; anything else ends it too."""
     with results, contextlib.suppress(OSError, ValueError):
-        while line := results.readline(LINE_LIMIT):
-            events.put(json.loads(line))
+        while (line := results.readline(LINE_LIMIT)) and _sound(event := json.loads(line)):
+            events.put(event)
     events.put(None)
+
+
+def _sound(event: object) -> bool:
+    """Whether this is one of ours: a probe can write to any descriptor it finds."""
+    needed = {"loaded": ("status",), "start": ("job",), "end": ("status", "seconds")}
+    return isinstance(event, dict) and all(key in event for key in needed.get(str(event.get("event")), ("no such event",)))
 
 
 def _answer(event: dict[str, Any]) -> Answer:

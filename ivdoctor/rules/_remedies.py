@@ -6,7 +6,7 @@ from ..facts import TORCH_NAME, Asked, Half, Place, Trial
 from ..finding import Fix, Tried
 from ..text import say
 
-SIZE = ("cast-model", "cast-input", "unify", "cast-at-write", "everything-bf16", "everything-fp16", "everything-fp32", "half-then-bf16")
+SIZE = ("cast-model", "cast-input", "unify", "cast-at-write", "everything-bf16", "everything-fp16", "everything-fp32")
 """Remedies from the smallest change to the largest; those not here are never advised, only shown to fail."""
 
 WIDTH = ("bf16", "fp16", "fp32")
@@ -71,10 +71,6 @@ def _fix(trial: Trial, place: Place) -> Fix:
         ),
         "everything-fp16": (say("Run model and input in float16"), "model = model.half()\npixel_values = pixel_values.half()"),
         "everything-fp32": (say("Run model and input in float32"), "model = model.float()\npixel_values = pixel_values.float()"),
-        "half-then-bf16": (
-            say("Cast to half and on to bfloat16: it runs, but rounds fp32 weights twice; cast once instead"),
-            "model = model.half().to(torch.bfloat16)",
-        ),
     }
     title, code = titles[trial.remedy]
     return Fix(title=title + caveat(trial.computes_in, place), code=code, trial=Tried.of(trial))

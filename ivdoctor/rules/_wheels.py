@@ -1,6 +1,8 @@
 """Which device code runs on which device."""
 
-from ..facts import Place, Torch
+import re
+
+from ..facts import Place, Precision, Torch
 from ..tables import table
 
 KNOWN = {row["id"] for row in table("architectures")}
@@ -23,8 +25,10 @@ def carries(arch_list: tuple[str, ...], capability: tuple[int, int]) -> bool:
     return any(_runs(arch, capability) for arch in arch_list)
 
 
-def lacks_code(torch: Torch, place: Place) -> bool:
-    """Whether nothing at all can run there with this build: a matter of the wheel, never of a dtype."""
+def lacks_code(torch: Torch, place: Place, precision: Precision | None = None) -> bool:
+    """Whether nothing at all can run there with this build: a matter of the wheel, never of a dtype. A run that worked is believed."""
+    if precision and any(one.status == "works" for one in precision.operations):
+        return False
     if place.compute_capability and torch.cuda and torch.arch_list:
         return not carries(torch.arch_list, place.compute_capability)
     return bool(place.gfx and torch.hip and torch.arch_list) and place.gfx not in torch.arch_list
@@ -41,7 +45,7 @@ def names(capability: tuple[int, int]) -> str:
 def _runs(arch: str, device: tuple[int, int]) -> bool:
     kind, _, number = arch.partition("_")
     digits = number.rstrip("af")
-    if not digits.isdigit() or kind not in ("sm", "compute"):
+    if not re.fullmatch(r"(?:sm|compute)_[0-9]{2,3}[af]?", arch):
         return False
     built = (int(digits[:-1]), int(digits[-1]))
     if number.endswith("a"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..facts import Driver, Environ, Packages, Place, Torch
+from ..facts import Driver, Environ, Packages, Place, Precision, Torch
 from ..finding import Fix, Problem, Severity
 from ..places import hidden
 from ..rule import rule
@@ -79,17 +79,18 @@ def driver_older_than_torch(torch: Torch, driver: Driver) -> Iterator[Problem]:
 
 
 @rule("IVD103", severity=Severity.ERROR, category="cuda-arch-mismatch")
-def no_code_for_the_device(torch: Torch, place: Place) -> Iterator[Problem]:
+def no_code_for_the_device(torch: Torch, place: Place, precision: Precision | None) -> Iterator[Problem]:
     """
     The installed PyTorch carries no code for this GPU.
 
     Kernels are compiled for a list of architectures. A device that is not on it fails with
-    `no kernel image is available for execution on the device`, whatever the dtype.
+    `no kernel image is available for execution on the device`, whatever the dtype. Where an operation really ran, the run is believed and
+    not the list.
 
     ## Fix
     Install a PyTorch whose build still has, or already has, this architecture.
     """
-    if not lacks_code(torch, place):
+    if not lacks_code(torch, place, precision):
         return
     name = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or ""
     wanted = names(place.compute_capability) if place.compute_capability else name
@@ -111,7 +112,7 @@ def torch_sees_no_device(torch: Torch, driver: Driver, environ: Environ) -> Iter
     ## Fix
     Ask the runtime for the device (`--gpus all`), or reload the driver.
     """
-    if torch.cuda is None or torch.cuda_available or not driver.devices or hidden(environ) or torch.cuda[0] > driver.cuda[0]:
+    if torch.cuda is None or torch.cuda_available or not driver.devices or hidden(environ, len(driver.devices)) or torch.cuda[0] > driver.cuda[0]:
         return
     yield Problem(
         message=say(
@@ -141,7 +142,7 @@ def devices_hidden(environ: Environ, driver: Driver) -> Iterator[Problem]:
     ## Fix
     Unset the variable, or name the devices to use.
     """
-    if driver.devices and hidden(environ):
+    if driver.devices and hidden(environ, len(driver.devices)):
         value = environ.get("CUDA_VISIBLE_DEVICES")
         yield Problem(
             message=say("CUDA_VISIBLE_DEVICES hides all {count} device(s)", count=len(driver.devices)),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..facts import HALVES, TORCH_NAME, Asked, Cpu, Mismatch, Place, Precision, Torch, release
+from ..facts import HALVES, TORCH_NAME, Asked, Cpu, Environ, Mismatch, Place, Precision, Torch, release
 from ..finding import Fix, Problem, Severity
 from ..rule import rule
 from ..tables import table
@@ -30,7 +30,7 @@ def bf16_emulated(place: Place, asked: Asked, mismatch: Mismatch | None) -> Iter
     if place.kind == "cpu" or place.dtypes.bf16 != "emulated":
         return
     tried = mismatch.tried("bf16/fp32") if mismatch else ()
-    advice = tuple(fix for fix in fixes(tried, place, asked) if "bfloat16" not in fix.code and "next(" not in fix.code)
+    advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked)
     yield Problem(
         message=say("{title} ({architecture}) has no bfloat16 arithmetic: bf16 is emulated", title=place.title, architecture=place.architecture),
         evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
@@ -67,11 +67,12 @@ def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision) -> Iter
     truth, best = place.dtypes.bf16, wanted(place, Asked())
     if precision.bf16_flag is None or truth not in ("native", "emulated") or precision.bf16_flag is (truth == "native"):
         return
-    backend = "rocm" if torch.hip else "cuda"
+    backend = "rocm" if torch.hip else place.kind
     means = next((row for row in table("bf16_flag") if row["backend"] == backend and _covers(row, torch)), None)
-    evidence = [f"torch.cuda.is_bf16_supported() = {precision.bf16_flag}"]
+    question = "torch.xpu.is_bf16_supported" if place.kind == "xpu" else "torch.cuda.is_bf16_supported"
+    evidence = [f"{question}() = {precision.bf16_flag}"]
     if precision.bf16_flag_native is not None:
-        evidence.append(f"torch.cuda.is_bf16_supported(including_emulation=False) = {precision.bf16_flag_native}")
+        evidence.append(f"{question}(including_emulation=False) = {precision.bf16_flag_native}")
     if means:
         evidence.append(
             say("in torch {version} the call means: {means} ({source})", version=torch.version, means=means["bare_means"], source=means["source"])
@@ -107,7 +108,7 @@ def native_format_fails(torch: Torch, place: Place, precision: Precision) -> Ite
     ## Fix
     Reinstall torch and its CUDA libraries from one source; if that changes nothing, report the device.
     """
-    if lacks_code(torch, place):
+    if lacks_code(torch, place, precision):
         return
     for dtype in HALVES:
         failed = precision.refused(dtype)
@@ -190,7 +191,7 @@ def fp16_not_native(place: Place, asked: Asked) -> Iterator[Problem]:
 
 
 @rule("IVD206", severity=Severity.NOTE)
-def tf32_on(torch: Torch, place: Place) -> Iterator[Problem]:
+def tf32_on(torch: Torch, place: Place, environ: Environ | None) -> Iterator[Problem]:
     """
     float32 is computed with TF32's 10 bits of mantissa.
 
@@ -200,7 +201,7 @@ def tf32_on(torch: Torch, place: Place) -> Iterator[Problem]:
     ## Fix
     Switch it off where the digits matter.
     """
-    if place.kind != "cuda" or not place.reachable or place.dtypes.tf32 != "native":
+    if place.kind != "cuda" or not place.reachable or place.dtypes.tf32 != "native" or (environ and environ.get("NVIDIA_TF32_OVERRIDE") == "0"):
         return
     switched = {switch.name: switch.value for switch in torch.switches}
     on = [name for name in ("torch.backends.cuda.matmul.allow_tf32", "torch.backends.cudnn.allow_tf32") if switched.get(name) == "True"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..facts import Asked, Cell, Driver, Gpu, Mismatch, Place, Torch, Towers
+from ..facts import Asked, Cell, Driver, Gpu, Mismatch, Place, Precision, Torch, Towers
 from ..finding import Fix, Problem, Severity
 from ..rule import rule
 from ..text import say
@@ -23,7 +23,7 @@ def judged_cell(mismatch: Mismatch, asked: Asked) -> tuple[Cell | None, Severity
 
 
 @rule("IVD401", severity=Severity.NOTE, category="conv-input-param-dtype-mismatch")
-def patch_convolution_dtype_differs(torch: Torch, mismatch: Mismatch, place: Place, asked: Asked) -> Iterator[Problem]:
+def patch_convolution_dtype_differs(torch: Torch, mismatch: Mismatch, place: Place, asked: Asked, precision: Precision | None) -> Iterator[Problem]:
     """
     The patch convolution gets pixels in another dtype than its weights, and raises.
 
@@ -38,7 +38,7 @@ def patch_convolution_dtype_differs(torch: Torch, mismatch: Mismatch, place: Pla
     Bring both to one dtype that the hardware computes in: `model = model.to(torch.bfloat16)`, or cast the input.
     """
     cell, severity = judged_cell(mismatch, asked)
-    if cell is None or cell.attempt.status == "ran" or cell.model == cell.input or lacks_code(torch, place):
+    if cell is None or cell.attempt.status == "ran" or cell.model == cell.input or lacks_code(torch, place, precision):
         return
     tried = mismatch.tried(cell.case)
     raised = sum(one.attempt.status == "raised" for one in mismatch.cells)
@@ -113,7 +113,7 @@ def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) -> I
 
 @rule("IVD404", severity=Severity.ERROR)
 def agreeing_dtypes_fail(  # noqa: PLR0917  # rules are called by keyword
-    torch: Torch, mismatch: Mismatch, place: Place, asked: Asked, driver: Driver | None, gpu: Gpu | None
+    torch: Torch, mismatch: Mismatch, place: Place, asked: Asked, driver: Driver | None, gpu: Gpu | None, precision: Precision | None
 ) -> Iterator[Problem]:
     """
     Model and input have the same dtype, and the pass fails all the same, or gives no finite numbers.
@@ -126,10 +126,10 @@ def agreeing_dtypes_fail(  # noqa: PLR0917  # rules are called by keyword
     Use a format that runs here, or the device it was meant for.
     """
     for cell in mismatch.cells:
-        if lacks_code(torch, place) or cell.model != cell.input or (cell.attempt.status == "ran" and cell.attempt.relative_l2 >= 0):
+        if lacks_code(torch, place, precision) or cell.model != cell.input or cell.attempt.usable:
             continue
         elsewhere = asked.dtype != "auto" and not asked.concerns(cell.model)
-        said = cell.attempt.message or say("the output is not finite")
+        said = cell.attempt.message or cell.attempt.said()
         yield Problem(
             message=say("model and pixels in {dtype} fail on {place}: {message}", dtype=cell.model, place=place.name, message=said),
             severity=Severity.NOTE if elsewhere else _unless_emulated(place, cell, asked),
@@ -147,7 +147,7 @@ def _unless_emulated(place: Place, cell: Cell, asked: Asked) -> Severity | None:
 
 def _category(place: Place, cell: Cell) -> str:
     if cell.attempt.status == "ran":
-        return "fp16-overflow" if cell.model == "fp16" else ""
+        return "fp16-overflow" if cell.model == "fp16" and cell.attempt.relative_l2 < 0 else ""
     if cell.model == "bf16":
         return "bf16-op-unsupported"
     return "cpu-half-op-unsupported" if place.kind == "cpu" and cell.model == "fp16" else ""
@@ -166,7 +166,7 @@ def _why_on_the_cpu(place: Place, driver: Driver | None, gpu: Gpu | None) -> tup
 
 
 @rule("IVD405", severity=Severity.ERROR)
-def no_remedy_helps(torch: Torch, mismatch: Mismatch, place: Place) -> Iterator[Problem]:
+def no_remedy_helps(torch: Torch, mismatch: Mismatch, place: Place, precision: Precision | None) -> Iterator[Problem]:
     """
     A clash of dtypes was reproduced, every remedy was tried, and none of them runs.
 
@@ -175,7 +175,7 @@ def no_remedy_helps(torch: Torch, mismatch: Mismatch, place: Place) -> Iterator[
     ## Fix
     Look at the findings of IVD1xx and IVD2xx first.
     """
-    if lacks_code(torch, place):
+    if lacks_code(torch, place, precision):
         return
     raised = [cell for cell in mismatch.cells if cell.attempt.status == "raised" and mismatch.tried(cell.case)]
     lost = [cell for cell in raised if all(trial.status == "failed" for trial in mismatch.tried(cell.case))]

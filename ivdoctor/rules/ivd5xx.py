@@ -21,7 +21,7 @@ def operator_refuses_dtype(place: Place, precision: Precision, torch: Torch, ask
     ## Fix
     Update PyTorch, compute that operator in float32, or use a format that runs.
     """
-    if lacks_code(torch, place):
+    if lacks_code(torch, place, precision):
         return
     for dtype in HALVES:
         failed = precision.refused(dtype)

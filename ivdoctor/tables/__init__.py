@@ -45,8 +45,14 @@ def dtype_row(row: dict[str, str]) -> DtypeRow:
     return DtypeRow(**supports, note=row["note"], source=f"{row['source']} ({row['date']})")  # type: ignore[arg-type]  # the suite checks the words
 
 
-def cpu_dtype_row(features: tuple[str, ...]) -> DtypeRow:
-    """What a CPU with these instruction sets computes in, by `cpu_features.csv`."""
+def cpu_dtype_row(features: tuple[str, ...], machine: str = "x86_64") -> DtypeRow:
+    """
+    What a CPU with these instruction sets computes in, by `cpu_features.csv`.
+
+    Of a kind of machine that the table does not list nothing is known, which is not the same as nothing.
+    """
+    if {"amd64": "x86_64"}.get(machine.lower(), machine.lower()) not in {row["machine"] for row in table("cpu_features")}:
+        return DtypeRow(fp64="native", fp32="native", note=f"no row for {machine}")
     rows = [row for row in table("cpu_features") if row["feature"] in features]
     native = {row["dtype"]: row for row in rows if row["dtype"]}
     sources = [f"{dtype}: {row['feature']}, {row['source']} ({row['date']})" for dtype, row in sorted(native.items())]

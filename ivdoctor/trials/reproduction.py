@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ..facts import HALVES, TORCH_NAME, Attempt, Cell, Half, Mismatch, Towers, Trial
-from ..text import say
 from .miniature import Miniature, build
 from .remedies import FOR_CELLS, FOR_TOWERS, Remedy
 from .run import EXPECTED, attempt, raised
@@ -82,14 +81,14 @@ def reproduce(device: str) -> Mismatch:
 
 def _cell_trials(patient: Patient, cells: tuple[Cell, ...]) -> Iterator[Trial]:
     for cell in cells:
-        if not usable(cell.attempt):
+        if not cell.attempt.usable:
             for name, remedy in FOR_CELLS.items():
                 yield _trial(patient, name, remedy, cell.case, (cell.model,) * 3, cell.input, cell.attempt)
 
 
 def _tower_trials(patient: Patient, towers: tuple[Towers, ...]) -> Iterator[Trial]:
     for one in towers:
-        if not usable(one.attempt) and one.case in TREATED:
+        if not one.attempt.usable and one.case in TREATED:
             for name, remedy in FOR_TOWERS.items():
                 yield _trial(patient, name, remedy, one.case, (one.vision, one.projector, one.lm), one.vision, one.attempt)
 
@@ -112,27 +111,14 @@ def _trial(  # noqa: PLR0917  # private, called twice
     return Trial(
         remedy=name,
         case=case,
-        status="passed" if usable(after) else "failed",
+        status="passed" if after.usable else "failed",
         how="miniature",
         where=patient.device,
-        before=_what(before),
-        after=_what(after),
+        before=before.said(),
+        after=after.said(),
         computes_in=computes_in,
         metrics=metrics,
     )
-
-
-def usable(attempt: Attempt) -> bool:
-    """Whether it ran and gave finite numbers."""
-    return attempt.status == "ran" and attempt.relative_l2 >= 0
-
-
-def _what(attempt: Attempt) -> str:
-    if attempt.status == "raised":
-        return f"{attempt.error}: {attempt.message}"
-    if not usable(attempt):
-        return say("ran, and the output is not finite")
-    return say("ran, output {dtype}", dtype=attempt.output)
 
 
 def _dtype(short: Half) -> torch.dtype:

@@ -55,6 +55,8 @@ def rack_is_cold(rack: Rack, torch: Torch) -> Iterator[Problem]:
 
 def render(report: Report) -> str:
     """The codes, one a line."""
+    if os.environ.get("EXAMPLE_FAULT") == "format":
+        raise ValueError("this format is broken")
     return "".join(f"{finding.code}\n" for finding in report.findings)
 
 

@@ -57,6 +57,8 @@ FAULTS = {
     "gives_something_else": ("failed", "it gave a str, not a Good"),
     "closes_everything": ("crashed", "exit code"),
     "writes_nonsense": ("crashed", ""),
+    "speaks_for_the_room": ("crashed", ""),
+    "raises_what_cannot_speak": ("failed", "Mute"),
 }
 
 
@@ -130,6 +132,33 @@ def test_nothing_runs_after_the_context_ends(faults: None) -> None:
         answers = rooms.visit("plain", [Job(probe=probe, given={}) for probe in probes("good", "hangs")])
         pid = next(answers).fact["pid"]
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_server_that_is_killed_is_an_outcome(faults: None) -> None:
+    """And the next room gets a new one; nothing stays behind."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("rooms are forked on Linux")
+    with Rooms(forked=True) as rooms:
+        (killed,) = visit(rooms, "kills_the_server")
+        (after,) = visit(rooms, "good")
+
+    assert (killed.status, after.status) == ("crashed", "ok")
+    assert not Path(f"/proc/{after.fact['pid']}").exists()
+
+
+def test_an_ignored_sigchld_does_not_matter(faults: None) -> None:
+    """Some launchers leave it so, and then nobody's children can be waited for."""
+    program = (
+        "import signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "from ivdoctor.rooms import Rooms, Job; import faulty_probes\n"
+        "for forked in (sys.platform.startswith('linux'), False):\n"
+        "    with Rooms(forked=forked) as rooms:\n"
+        "        print([a.status for a in rooms.visit('plain', [Job(probe=faulty_probes.good, given={})])])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert done.stdout == "['ok']\n['ok']\n", done.stderr
 
 
 @pytest.mark.parametrize("name", ["torch_raises", "torch_aborts", "torch_missing"])

@@ -169,7 +169,7 @@ def test_ivd105_fires_when_the_variable_leaves_no_device(value: str) -> None:
 @pytest.mark.parametrize("variables", [{}, {"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1,-1"}, {"HIP_VISIBLE_DEVICES": "-1"}])
 def test_ivd105_silent_where_a_device_is_left(variables: dict[str, str]) -> None:
     """An index before the -1 stays visible, and another vendor's variable hides no NVIDIA device."""
-    assert findings(devices_hidden, an_environ(variables), a_driver(T4)) == []
+    assert findings(devices_hidden, an_environ(variables), a_driver(T4, T4)) == []
 
 
 def test_ivd105_silent_where_there_is_nothing_to_hide() -> None:

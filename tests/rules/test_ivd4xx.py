@@ -33,7 +33,7 @@ CAST_INPUT = "pixel_values = pixel_values.to(next(model.parameters()).dtype)"
 RUN_FP32 = "model = model.float()\npixel_values = pixel_values.float()"
 RUN_FP16 = "model = model.half()\npixel_values = pixel_values.half()"
 NO_HALF = "\"addmm_impl_cpu_\" not implemented for 'Half'"
-NO_FINITE = "the output is not finite"
+NO_FINITE = "ran, and the output is not finite"
 
 
 def lead(finding: Finding) -> str:

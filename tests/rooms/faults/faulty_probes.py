@@ -153,3 +153,34 @@ def writes_nonsense() -> Good:
 @probe()
 def reads_stdin() -> Good:
     return Good(text=repr(sys.stdin.read()))
+
+
+@probe()
+def kills_the_server() -> Good:
+    """What the kernel does when memory runs out and the process that holds torch is the largest."""
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(30)
+    return Good()
+
+
+@probe()
+def speaks_for_the_room() -> Good:
+    """Valid JSON of another shape, on every descriptor it can find."""
+    for descriptor in range(3, 64):
+        try:
+            os.write(descriptor, b'42\n{"event":"end"}\n')
+        except OSError:
+            continue
+    return Good()
+
+
+class Mute(Exception):
+    """Cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@probe()
+def raises_what_cannot_speak() -> Good:
+    raise Mute
