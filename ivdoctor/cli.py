@@ -151,14 +151,13 @@ def rules() -> int:
 
 def _snapshot(path: str) -> Any:
     """Read it, or one clear line."""
-    from pathlib import Path
-
     from .codec import Malformed
     from .plugins import plugins
     from .snapshot import load
 
     try:
-        return load(Path(path).read_bytes(), plugins().facts())
+        with open(path, "rb") as file:
+            return load(file.read(), plugins().facts())
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from error
     except Malformed as error:

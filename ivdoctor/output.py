@@ -1,16 +1,21 @@
 """Where a report goes, and writing it: whole or not at all."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .gate import Exit
 from .plugins import plugins
 from .report import Report
 from .text import say
+
+if TYPE_CHECKING:
+    from pathlib import Path  # slow to import, and not needed for stdout
 
 
 class CannotWrite(OSError):
@@ -32,7 +37,7 @@ class Outlet:
     """Those of them that are ivdoctor's."""
 
     @classmethod
-    def of(cls, names: Sequence[str], output: str | None) -> "Outlet":
+    def of(cls, names: Sequence[str], output: str | None) -> Outlet:
         """
         What `--format` and `-o` mean together.
 
@@ -104,9 +109,9 @@ class Outlet:
         Raises:
             CannotWrite: two of the paths are the same, or the script's cannot be written.
         """
-        paths = [path_of(one).resolve() for one in (snapshot, repro) if one]
-        paths += [self.path(name).resolve() for name in self.names if self.target is not None]
-        files = [path for path in paths if not path.exists() or path.is_file()]
+        paths = [os.path.expanduser(one) for one in (snapshot, repro) if one]
+        paths += [str(self.path(name)) for name in self.names if self.target is not None]
+        files = [os.path.realpath(path) for path in paths if not os.path.exists(path) or os.path.isfile(path)]
         if len(set(files)) < len(files):
             raise CannotWrite(say("two of the files named are the same"))
         if repro:
@@ -120,6 +125,8 @@ class Outlet:
 
 def path_of(output: str) -> Path:
     """The path a user typed, `~` included."""
+    from pathlib import Path
+
     return Path(output).expanduser()
 
 

@@ -108,6 +108,35 @@ SECRETS = r"""(?xs)
     | (?<![\w-])eyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]*
     | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
 """
+SECRET_PARTS = (
+    "hf_",
+    "api_org_",
+    "sk-",
+    "k_live_",
+    "k_test_",
+    "nvapi-",
+    "AKIA",
+    "ASIA",
+    "AGPA",
+    "AIDA",
+    "AROA",
+    "AIza",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "xox",
+    "eyJ",
+    "BEGIN",
+)
+"""One of these stands in whatever SECRETS can match."""
+
+SECRET_NAMES = ("secret", "token", "passw", "pwd", "key", "credential", "sig", "bearer", "authorization")
+"""One of these stands in whatever NAMED_VALUE can match, in lower case."""
+
 NAMED_VALUE = (
     r"(?i)((?:secret|token|passw(?:or)?d|\bpwd|api[_-]?key|access[_-]?key|credential|\bsig)[\w-]{0,40}[\"']?(?:\s{0,4}[=:]\s{0,4}|\s{1,4}(?=\S*\d))"
     r"|\bbearer\s{1,4}|\bauthorization:\s{0,4}(?:basic|bearer)\s{1,4})"
@@ -185,8 +214,10 @@ class Redactor:
         """What shows itself; a pattern is tried, and compiled, only where its own punctuation is there."""
         if "@" in text:
             text = re.sub(URL_CREDENTIALS, r"\1<credentials>@", text)
-        text = re.sub(NAMED_VALUE, r"\1<secret>", text)
-        text = re.sub(SECRETS, "<secret>", text)
+        if any(name in text.lower() for name in SECRET_NAMES):
+            text = re.sub(NAMED_VALUE, r"\1<secret>", text)
+        if any(part in text for part in SECRET_PARTS):
+            text = re.sub(SECRETS, "<secret>", text)
         if "/" in text or "\\" in text:
             for home in self._homes:
                 text = text.replace(home, "~")

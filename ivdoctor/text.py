@@ -1,8 +1,8 @@
 """Every sentence a user reads: a template with named fields, looked up by gettext."""
 
 import gettext
+import os
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ DOMAIN = "ivdoctor"
 @cache
 def _catalogue() -> gettext.NullTranslations:
     """The user's language by LANGUAGE, LC_ALL, LC_MESSAGES and LANG; English where there is none."""
-    return gettext.translation(DOMAIN, Path(__file__).with_name("locale"), fallback=True)
+    return gettext.translation(DOMAIN, os.path.join(os.path.dirname(__file__), "locale"), fallback=True)
 
 
 def say(template: "LiteralString", /, **fields: object) -> str:

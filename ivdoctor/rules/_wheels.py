@@ -5,8 +5,6 @@ import re
 from ..facts import Place, Precision, Torch
 from ..tables import table
 
-KNOWN = {row["id"] for row in table("architectures")}
-
 EXACT = {(5, 3), (6, 2), (7, 2), (8, 7)}
 """Integrated GPUs that run only code built for them."""
 
@@ -37,7 +35,8 @@ def lacks_code(torch: Torch, place: Place, precision: Precision | None = None) -
 def names(capability: tuple[int, int]) -> str:
     """What a build may list for this device: `sm_60 or sm_61` for 6.1."""
     major, minor = capability
-    able = [f"sm_{major}{one}" for one in range(minor + 1) if _runs(f"sm_{major}{one}", capability) and f"sm_{major}{one}" in KNOWN]
+    known = {row["id"] for row in table("architectures")}
+    able = [f"sm_{major}{one}" for one in range(minor + 1) if _runs(f"sm_{major}{one}", capability) and f"sm_{major}{one}" in known]
     able += [f"sm_{one[0]}{one[1]}" for one, reach in REACH.items() if capability in reach and one[0] != major]
     return " or ".join(able or [f"sm_{major}{minor}"])
 

@@ -1,12 +1,12 @@
 """What the rules consult: CSV files whose every row has a source and a date. Reading one costs a millisecond."""
 
 import csv
+import os
 from functools import cache
-from pathlib import Path
 
 from ..facts import DtypeRow
 
-HERE = Path(__file__).parent
+HERE = os.path.dirname(__file__)
 
 DTYPES = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "int8", "int4", "fp4")
 """The dtype columns of `architectures.csv`."""
@@ -15,14 +15,14 @@ DTYPES = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "int8"
 @cache
 def table(name: str) -> tuple[dict[str, str], ...]:
     """The rows of one table, by its file name without `.csv`."""
-    with (HERE / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+    with open(os.path.join(HERE, f"{name}.csv"), encoding="utf-8", newline="") as file:
         return tuple(csv.DictReader(file))
 
 
 @cache
 def newest() -> str:
     """The newest date of any row: how old what is known is."""
-    return max(row["date"] for file in HERE.glob("*.csv") for row in table(file.stem))
+    return max(row["date"] for file in os.listdir(HERE) if file.endswith(".csv") for row in table(file.removesuffix(".csv")))
 
 
 def architecture(identifier: str, title: str = "") -> dict[str, str] | None:
