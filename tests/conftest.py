@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 HERE = Path(__file__).parent
+
+settings.register_profile("ivdoctor", deadline=None, derandomize="CI" in os.environ)  # a busy machine is no fault; CI repeats itself
+settings.load_profile("ivdoctor")
 
 
 @pytest.fixture

@@ -130,6 +130,8 @@ def test_ip_addresses_go(address: object, before: str) -> None:
         "model = model.to(torch.bfloat16)",
         "risk-free desk-based task",
         "hidden_states: tokens=7, tokenizer",
+        "tokenizers 0.22.1 and sentencepiece, token 512 of 1024",
+        "--max-new-tokens 512 --dtype fp16",
     ],
 )
 def test_what_a_report_is_made_of_stays(text: str) -> None:
@@ -185,6 +187,7 @@ def test_every_text_in_a_fact_is_reached(depth: int, user: str) -> None:
         ("Authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
         ("password: 12345678", "12345678"),
         ("password=ab1", "ab1"),
+        ("password=1234567", "1234567"),
         ("pwd=hunter2", "hunter2"),
         ("--token abcdefgh12345678", "abcdefgh12345678"),
         ("PASSWD='my pass word'", "pass word"),
