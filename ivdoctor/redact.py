@@ -143,7 +143,7 @@ NAMED_VALUE = (
     r"|\bbearer\s{1,4}|\bauthorization:\s{0,4}(?:basic|bearer)\s{1,4})"
     r"(?:\"[^\"\n]{1,512}\"|'[^'\n]{1,512}'|(?!\d{1,7}\b)[^\s\"',;<>]{3,})"
 )
-PASSWORD = r"(?i)((?:passw(?:or)?d|\bpwd)[\w-]{0,20}[\"']?\s{0,4}[=:]\s{0,4})[^\s\"',;<>]{3,}"
+PHRASE = r"(?i)((?:passw(?:or)?d|\bpwd)[\w-]{0,20}[\"']?\s{0,4}[=:]\s{0,4})[^\s\"',;<>]{3,}"
 URL_CREDENTIALS = r"(?i)(?<![a-z0-9+.-])([a-z][a-z0-9+.-]{1,20}://)[^\s\"'<>]{1,512}@"
 EMAIL = r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}"
 IPV4 = r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\d|\.\d)"
@@ -217,7 +217,7 @@ class Redactor:
         if "@" in text:
             text = re.sub(URL_CREDENTIALS, r"\1<credentials>@", text)
         if any(name in text.lower() for name in SECRET_NAMES):
-            text = re.sub(PASSWORD, r"\1<secret>", re.sub(NAMED_VALUE, r"\1<secret>", text))
+            text = re.sub(PHRASE, r"\1<secret>", re.sub(NAMED_VALUE, r"\1<secret>", text))
         if any(part in text for part in SECRET_PARTS):
             text = re.sub(SECRETS, "<secret>", text)
         if "/" in text or "\\" in text:
