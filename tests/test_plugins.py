@@ -16,7 +16,7 @@ def registered(*more: Point) -> Plugins:
 
 
 def test_the_built_in_set() -> None:
-    """Nine probes, two dozen rules less one, six formats, nothing broken."""
+    """Nine probes, two dozen rules, six formats, nothing broken."""
     own = registered()
 
     assert len([probe for probe in own.probes if probe.reference.startswith("ivdoctor.")]) == 9
