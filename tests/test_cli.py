@@ -292,6 +292,17 @@ class TestPlugin:
         assert report["subjects"]["rack"] == {"status": "failed", "reason": "RuntimeError: the rack is on fire at ~/rack", "fact": {}}
         assert report["subjects"]["torch"]["status"] == "ok"
 
+    def test_a_probe_that_crashes_is_undetermined(self, doctor: Any) -> None:
+        """A real SIGSEGV in a real room: named in the report, and the rest is whole."""
+        pytest.importorskip("torch")
+
+        run = doctor("check", "--format", "json", EXAMPLE_FAULT="segfault")
+        report = json.loads(run.out)
+
+        assert (run.code, report["subjects"]["rack"]["status"]) == (3, "crashed")
+        assert "SIGSEGV" in report["reason"]
+        assert report["subjects"]["mismatch"][0]["status"] == "ok"
+
     def test_a_rule_that_breaks_is_undetermined(self, doctor: Any) -> None:
         """A plugin's rule: 3, not 4, and the others still speak."""
         pytest.importorskip("torch")
