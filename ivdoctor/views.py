@@ -101,7 +101,7 @@ def grids(outcomes: Iterable[Outcome], found: Iterable[Place], *, ran: bool = Tr
 
 def _formats(place: Place, precision: Precision | None, *, ran: bool) -> Grid:
     operations = precision.operations if precision else ()
-    names = list(dict.fromkeys(one.name for one in operations))
+    names = list(dict.fromkeys(one.name for one in operations if " on " not in one.name or one.status != "works"))
     seen: dict[tuple[str, str], str] = {(one.dtype, one.name): one.status for one in operations}
     rows = []
     for dtype in (*HALVES, "tf32", "fp8_e4m3", "fp8_e5m2", "int8", "int4", "fp4"):

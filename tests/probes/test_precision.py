@@ -1,6 +1,7 @@
 """The live operations: right ones, planted wrong ones, refusals, and lost devices."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -35,6 +36,17 @@ def test_every_operation_is_really_run_on_the_cpu(look: Look) -> None:
     assert 0 < worst["fp32"] < worst["fp16"] < worst["bf16"]
     assert worst["fp16"] * 10 < TOLERANCE["fp16"]
     assert worst["bf16"] * 5 < TOLERANCE["bf16"]
+
+
+def test_the_equals_of_a_device_are_run_too(look: Look) -> None:
+    """Equal by name is not equal by health: one product in each format on each of them, under its own name; a dead one is a failure."""
+    place = dataclasses.replace(a_place(), count=2, others=("cpu",))
+
+    found = codec.build(look(precision, torch=a_torch_without_cuda(), place=place).fact, Precision)
+    dead = look(precision, torch=a_torch_without_cuda(), place=dataclasses.replace(place, others=("cuda:7",)))
+
+    assert [(one.name, one.dtype) for one in found.operations][-3:] == [("matmul on cpu", dtype) for dtype in HALVES]
+    assert dead.status == "failed" or {one["status"] for one in dead.fact["operations"][-3:]} == {"refused"}
 
 
 def test_the_same_seed_gives_the_same_distances(look: Look) -> None:
