@@ -79,6 +79,43 @@ class Grid:
 
 
 @dataclass(slots=True, kw_only=True)
+class Series:
+    """One line of a chart."""
+
+    label: str
+    values: tuple[float, ...]
+    """One a step; -1 where the number was not finite."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Chart:
+    """Numbers that are better seen: one value a step and series, on a logarithmic scale. A grid of the same title tells them all."""
+
+    title: str
+    place: str = ""
+    steps: tuple[str, ...]
+    """Modules in the order they ran."""
+    unit: str
+    series: tuple[Series, ...]
+    limit: float = 0.0
+    """Drawn as a line; 0 for none."""
+    alternative: str
+    """The same in words, for who does not see it."""
+    caption: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Loader:
+    """A few lines that load and run with what was found here, and fall back with a clear message."""
+
+    title: str
+    place: str = ""
+    code: str
+    reason: str = ""
+    """Why this dtype."""
+
+
+@dataclass(slots=True, kw_only=True)
 class Skipped:
     """A rule that could not be asked."""
 
@@ -136,6 +173,9 @@ class Report:
     findings: tuple[Finding, ...] = ()
     """Gravest first, then by code and place."""
     grids: tuple[Grid, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    loaders: tuple[Loader, ...] = ()
+    """One a place."""
     rules: Rules
 
     def outcomes(self) -> list[tuple[str, Subject]]:

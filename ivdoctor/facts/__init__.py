@@ -1,13 +1,18 @@
 """What can be known: frozen dataclasses, one module a subject. Nothing here looks at anything."""
 
+from .amp import Amp, Misuse, Step
 from .asked import Asked
+from .cast import FP16_MAX, Cast, CastRun, Drift, Fed, Kept, Rounding
+from .checkpoint import Checkpoint, Stored
 from .cpu import Cpu
 from .driver import Driver, NvmlDevice
 from .dtype import HALVES, TORCH_NAME, DtypeRow, Half, Support
 from .environ import Environ, Variable
 from .gpu import Device, Gpu
 from .host import Host
+from .limits import Limits
 from .mismatch import Attempt, Cell, Mismatch, Site, Towers
+from .model import Model
 from .packages import Package, Packages
 from .place import Place
 from .precision import Operation, Precision
@@ -16,27 +21,41 @@ from .trial import Trial
 from .version import Version, release
 
 __all__ = [
+    "FP16_MAX",
     "HALVES",
     "TORCH_NAME",
+    "Amp",
     "Asked",
     "Attempt",
+    "Cast",
+    "CastRun",
     "Cell",
+    "Checkpoint",
     "Cpu",
     "Device",
+    "Drift",
     "Driver",
     "DtypeRow",
     "Environ",
+    "Fed",
     "Gpu",
     "Half",
     "Host",
+    "Kept",
+    "Limits",
     "Mismatch",
+    "Misuse",
+    "Model",
     "NvmlDevice",
     "Operation",
     "Package",
     "Packages",
     "Place",
     "Precision",
+    "Rounding",
     "Site",
+    "Step",
+    "Stored",
     "Support",
     "Switch",
     "Torch",

@@ -1,9 +1,10 @@
-"""What the user asked about: the cell of the 3x3 that makes the verdict."""
+"""What the user asked about: the cell of the 3x3 that makes the verdict, the model, and what counts as changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .dtype import Half
+from .limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,11 @@ class Asked:
     """The model's precision; `auto` leaves it to the loader, so no single cell is judged."""
     input_dtype: Half | None = None
     """The float inputs' precision; None when the caller is unknown."""
+    model: str = ""
+    """Path of the model's folder; empty when only the machine is asked about. Never shown: reports give its last name."""
+    inputs: str = ""
+    """`FILE.safetensors` or `module:function` that gives the model's inputs; empty for the model's own processor."""
+    limits: Limits = field(default_factory=Limits)
 
     def concerns(self, dtype: str) -> bool:
         """Whether the user asked for this precision by name."""

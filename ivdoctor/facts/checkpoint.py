@@ -1,0 +1,41 @@
+"""A model's stored weights, by the headers of their files."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """All tensors of one dtype."""
+
+    dtype: str
+    """torch's name: `bfloat16`."""
+    tensors: int
+    parameters: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Read from headers alone; no weight is touched and nothing is unpickled."""
+
+    format: Literal["safetensors", "pickle", "other"]
+    files: int
+    bytes: int
+    """Of all files."""
+    stored: tuple[Stored, ...] = ()
+    """Largest share first; empty where the headers do not say (pickle)."""
+    missing: tuple[str, ...] = ()
+    """Files that the index names and that are not there."""
+    torn: tuple[str, ...] = ()
+    """`FILE: reason` for files whose header and length do not agree."""
+
+    @property
+    def parameters(self) -> int:
+        """Of every dtype together."""
+        return sum(one.parameters for one in self.stored)
+
+    @property
+    def dtype(self) -> str:
+        """Torch's name of the dtype most parameters are stored in; empty where unknown."""
+        return self.stored[0].dtype if self.stored else ""

@@ -1,0 +1,26 @@
+"""A model's configuration, read from its files; nothing is loaded or run."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What `config.json` says. Empty text and 0: it does not say."""
+
+    name: str
+    """The folder's own name, without the path."""
+    model_type: str = ""
+    architectures: tuple[str, ...] = ()
+    dtype: str = ""
+    """torch's name of the dtype it was saved in, by `dtype` or `torch_dtype`, the model's own before its parts'."""
+    remote_code: bool = False
+    """Whether it names code of its own repository (`auto_map`)."""
+    quantization: str = ""
+    """`quant_method` of its quantization_config."""
+    hidden_size: int = 0
+    layers: int = 0
+    head_dim: int = 0
+    rope_theta: float = 0.0
+    context: int = 0
+    """`max_position_embeddings`."""
+    vocabulary: int = 0
