@@ -4,20 +4,24 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Asked", "Report", "Snapshot", "__version__", "check", "collect"]
+__all__ = ["Asked", "Choice", "Report", "Snapshot", "__version__", "check", "choose_dtype", "collect", "pick_dtype"]
 
 if TYPE_CHECKING:
     from .checkup import check, collect
     from .facts import Asked
+    from .live import Choice, choose_dtype, pick_dtype
     from .report import Report
     from .snapshot import Snapshot
 
 _HOME = {
     "Asked": "facts",
+    "Choice": "live",
     "Report": "report",
     "Snapshot": "snapshot",
     "check": "checkup",
+    "choose_dtype": "live",
     "collect": "checkup",
+    "pick_dtype": "live",
 }
 
 

@@ -1,36 +1,38 @@
 """The pipeline: look, judge place by place, report. The command line and the Python API both call it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from . import __version__, codec
 from .engine import Unknown, Verdict, judge
-from .facts import Asked, Mismatch, Place, Precision, Torch
+from .facts import Asked, Cast, Checkpoint, Mismatch, Model, Packages, Place, Precision, Torch
 from .finding import Finding, Severity
 from .gate import Answer, FailOn, answer, exit_code
+from .loader import loaders
 from .outcome import BROKEN, Outcome, known, subject_of
 from .places import places
 from .plugins import Plugins, plugins
 from .redact import Identity, Redactor
 from .report import Broken, Line, Passed, PlaceVerdict, Report, Rules, Skipped, Subject, Tool
 from .rule import Rule
+from .rules._casts import judged as meant
 from .snapshot import Snapshot
 from .tables import newest
 from .text import count, say
-from .views import grids, summary
+from .views import charts, grids, summary
 
 
-def collect(*, told: Callable[[str], None] = lambda _place: None) -> Snapshot:
-    """Look at this machine; nothing personal or secret stays in what comes back."""
+def collect(asked: Asked | None = None, *, told: Callable[[str], None] = lambda _place: None) -> Snapshot:
+    """Look at this machine, and at the model that is asked about; nothing personal or secret stays in what comes back."""
     from datetime import datetime, timezone
 
     from .collect import collect as look
 
     registered = plugins()
     redactor = Redactor(Identity.here())
-    outcomes = [*look(registered.probes, told=told), *registered.broken("probes")]
+    outcomes = [*look(registered.probes, asked, told=told), *registered.broken("probes")]
     return Snapshot(collected=datetime.now(tz=timezone.utc).date().isoformat(), outcomes=tuple(map(redactor.outcome, outcomes)))
 
 
@@ -49,7 +51,7 @@ def check(
         told: called with each place's name before it is looked at.
     """
     origin = say("{origin}, {day}", origin=snapshot.origin, day=snapshot.collected) if snapshot else ""
-    snapshot = snapshot or collect(told=told)
+    snapshot = snapshot or collect(asked, told=told)
     registered = plugins()
     broken = registered.broken("rules")
     outcomes = [*snapshot.outcomes, *map(Redactor(Identity.here()).outcome, broken)] if broken else snapshot.outcomes
@@ -64,7 +66,8 @@ def judged(outcomes: Iterable[Outcome], asked: Asked, *, registered: Plugins, fa
         origin: of a snapshot, to be shown: one made by hand must never pass for a machine that was looked at.
     """
     outcomes = tuple(sorted(outcomes, key=lambda one: (one.subject, one.place, one.reason)))
-    shared: dict[type, Any] = {Asked: asked, **_unknown(outcomes, registered), **known(outcomes)}
+    unnamed = {} if asked.model else dict.fromkeys((Model, Checkpoint), Unknown(reason=say("no model was named")))
+    shared: dict[type, Any] = {Asked: asked, **unnamed, **_unknown(outcomes, registered), **known(outcomes)}
     found = places(shared)
     local = {Place} | {type(one.fact) for one in outcomes if one.place and one.fact is not None}
     local |= {kind for kind in registered.facts().values() if any(one.place and one.subject == subject_of(kind) for one in outcomes)}
@@ -115,11 +118,13 @@ def _report(
         exit_code=exit_code(verdict, broken=broken),
         reason=_reason(verdict, findings, gaps, fail_on),
         fail_on=fail_on.value,
-        places=tuple(_place_verdict(place, judged_there, outcomes, fail_on) for place in found),
+        places=tuple(_place_verdict(place, judged_there, outcomes, shared, fail_on) for place in found),
         summary=(*([Line(label="snapshot", text=origin)] if origin else []), *summary(outcomes)),
         subjects=_subjects(outcomes),
         findings=tuple(findings),
         grids=tuple(grids(outcomes, found, ran=not origin or origin.startswith("recorded"))),
+        charts=tuple(charts(outcomes, found, shared[Asked].limits)),
+        loaders=loaders(outcomes, found, shared, shared[Asked]),
         rules=Rules(
             passed=sum(1 for one in verdicts if not (one.findings or one.skipped or one.error)),
             failed=sum(1 for one in verdicts if one.findings),
@@ -158,10 +163,38 @@ def _gaps(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iterab
     torch = shared.get(Torch)
     if isinstance(torch, Torch):
         gaps += [say("nothing was run on {place}", place=place.name) for place in found if place.reachable and not _ran(outcomes, place)]
+    beside = any(place.kind != "cpu" and place.reachable for place in found)
+    gaps += [gap for place in found if place.reachable and not (beside and place.kind == "cpu") for gap in _unrun(outcomes, place, shared)]
     if not isinstance(torch, Torch) and not any(gap.startswith("torch ") for gap in gaps):
         reason = torch.reason if isinstance(torch, Unknown) else say("it was not looked at")
         gaps.insert(0, say("torch absent: {reason}", reason=reason))
     return gaps
+
+
+def _unrun(outcomes: Iterable[Outcome], place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
+    """A model that was named must have been run, and in the format that is judged."""
+    asked, model, checkpoint, packages = (_or_none(shared, kind) for kind in (Asked, Model, Checkpoint, Packages))
+    if not model and not asked.model:
+        return
+    outcome = next((one for one in outcomes if one.subject == "cast" and one.place == place.name), None)
+    if outcome is None or (outcome.fact is None and outcome.status not in BROKEN):
+        yield say("the model was not run on {place}: {reason}", place=place.name, reason=outcome.reason if outcome else say("no probe did"))
+    if outcome is None or not isinstance(outcome.fact, Cast):
+        return
+    if outcome.fact.how != "real-run":
+        yield say("the model was not run on {place}: {reason}", place=place.name, reason=say("the miniature was"))
+        return
+    dtype = meant(asked, model, checkpoint, packages)
+    run = outcome.fact.run(dtype or "")
+    if run is not None and run.status == "skipped":
+        yield say("the model was not run in {dtype} on {place}: {reason}", dtype=dtype, place=place.name, reason=run.message)
+    elif run is None and dtype not in (None, outcome.fact.baseline):
+        yield say("the model was not run in {dtype} on {place}: {reason}", dtype=dtype, place=place.name, reason=outcome.fact.baseline_reason)
+
+
+def _or_none(shared: Mapping[type, Any], kind: type) -> Any:
+    found = shared.get(kind)
+    return None if isinstance(found, Unknown) else found
 
 
 def _reason(verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: FailOn) -> str:
@@ -190,10 +223,11 @@ def _ran(outcomes: Iterable[Outcome], place: Place) -> bool:
     return any(not isinstance(fact, Precision) or fact.operations for fact in facts if not (isinstance(fact, Mismatch) and not fact.cells))
 
 
-def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcome, ...], fail_on: FailOn) -> PlaceVerdict:
-    """A place where nothing was run is never ready."""
+def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcome, ...], shared: Mapping[type, Any], fail_on: FailOn) -> PlaceVerdict:
+    """A place where nothing was run is never ready, nor one where the model that was named was not."""
     mine = [one for one in findings if one.place in ("", place.name)]
     unsure = not _ran(outcomes, place) or any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes)
+    unsure = unsure or any(_unrun(outcomes, place, shared))
     return PlaceVerdict(
         name=place.name,
         kind=place.kind,

@@ -51,8 +51,13 @@ PRECISIONS = ["fp32", "fp16", "bf16"]
 
 
 @main.command()
+@click.argument("model", required=False, type=click.Path())
 @click.option("--dtype", type=click.Choice(["auto", *PRECISIONS]), default="auto", show_default=True, help="The model's precision.")
 @click.option("--input-dtype", type=click.Choice(PRECISIONS), help="The precision of its float inputs.")
+@click.option("--inputs", metavar="FILE.safetensors|MODULE:FUNCTION", help="What goes into MODEL.  [default: a sample through its own processor]")
+@click.option(
+    "--limit", "limits", multiple=True, metavar="NAME=VALUE", help="When a cast has changed too much; names and reasons: `ivdoctor rule IVD602`."
+)
 @click.option(
     "--format",
     "formats",
@@ -69,22 +74,29 @@ PRECISIONS = ["fp32", "fp16", "bf16"]
     "--repro", type=click.Path(), metavar="FILE", help="Also write a script of a few lines, without ivdoctor in it, that fails the same way."
 )
 def check(  # noqa: PLR0917  # click passes by keyword
+    model: str | None,
     dtype: str,
     input_dtype: str | None,
+    inputs: str | None,
+    limits: tuple[str, ...],
     formats: tuple[str, ...],
     output: str | None,
     fail_on: str,
     snapshot: str | None,
     repro: str | None,
 ) -> int:
-    """Look at this machine, reproduce the InternVideo2.5 failure in miniature, try its remedies, and report."""
+    """
+    Look at this machine, reproduce the InternVideo2.5 failure in miniature, try its remedies, and report.
+
+    With MODEL, a folder that holds a Hugging Face model with safetensors, also run that model in fp32, cast it, run it again and compare.
+    """
     from .checkup import check as run
-    from .codec import build
-    from .facts import Asked
     from .gate import FailOn
     from .output import CannotWrite, Outlet
 
-    asked = build({"dtype": dtype} | ({"input_dtype": input_dtype} if input_dtype else {}), Asked)
+    if snapshot and (model or inputs):
+        raise click.UsageError("a snapshot is judged as it is: it takes no MODEL and no --inputs")
+    asked = _asked(model, dtype=dtype, input_dtype=input_dtype, inputs=inputs, limits=limits)
     try:
         outlet = Outlet.of(formats, output)
         outlet.apart(snapshot, repro)
@@ -104,16 +116,18 @@ def check(  # noqa: PLR0917  # click passes by keyword
 
 
 @main.command()
+@click.argument("model", required=False, type=click.Path())
+@click.option("--inputs", metavar="FILE.safetensors|MODULE:FUNCTION", help="What goes into MODEL.  [default: a sample through its own processor]")
 @click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Where to.  [default: stdout]")
-def collect(output: str | None) -> int:
-    """Look at this machine and judge nothing: a snapshot, to judge elsewhere or to attach to a bug."""
+def collect(model: str | None, inputs: str | None, output: str | None) -> int:
+    """Look at this machine, and at MODEL, and judge nothing: a snapshot, to judge elsewhere or to attach to a bug."""
     from .checkup import collect as run
     from .output import CannotWrite, path_of, writable, write
 
     try:
         if output:
             writable(path_of(output))
-        text = run(told=_progress).dump()
+        text = run(_asked(model, inputs=inputs), told=_progress).dump()
         if output:
             write(path_of(output), text)
         else:
@@ -147,6 +161,43 @@ def rules() -> int:
 
     _say(index(plugins().rules))
     return 0
+
+
+def _asked(model: str | None, *, dtype: str = "auto", input_dtype: str | None = None, inputs: str | None = None, limits: tuple[str, ...] = ()) -> Any:
+    """What the arguments say, or one clear line."""
+    from .codec import Malformed, build
+    from .facts import Asked
+
+    if inputs and not model:
+        raise click.UsageError("--inputs are those of a MODEL: name its folder")
+    if model:
+        from .modelfiles import Unreadable, read_config
+
+        try:
+            read_config(model)
+        except Unreadable as error:
+            raise click.ClickException(f"{model}: {error}") from error
+    said: dict[str, Any] = {"dtype": dtype, "model": model or "", "inputs": inputs or "", "limits": dict(map(_limit, limits))}
+    try:
+        return build(said | ({"input_dtype": input_dtype} if input_dtype else {}), Asked)
+    except Malformed as error:
+        raise click.UsageError(f"--limit: {error}") from error
+
+
+def _limit(text: str) -> tuple[str, float]:
+    """`relative_l2=0.05`."""
+    from .facts import Limits
+
+    name, _, value = text.partition("=")
+    if name not in Limits.__slots__:
+        raise click.UsageError(f"--limit: there is no {name!r}, only {', '.join(Limits.__slots__)}")
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise click.UsageError(f"--limit {name}: {value!r} is not a number from 0 up")
+    return name, number
 
 
 def _snapshot(path: str) -> Any:

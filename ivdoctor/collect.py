@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import codec
-from .facts import Place
+from .facts import Asked, Place
 from .outcome import Outcome, subject_of
 from .places import places
 from .probe import ROOMS, Probe
@@ -79,17 +79,19 @@ class Collection:
         )
 
 
-def collect(probes: Iterable[Probe], *, told: Callable[[str], None] = lambda _place: None) -> list[Outcome]:
+def collect(probes: Iterable[Probe], asked: Asked | None = None, *, told: Callable[[str], None] = lambda _place: None) -> list[Outcome]:
     """
     Look at everything.
 
     Args:
+        asked: names a model or none; probes that are for the other case are left out.
         told: called with each place's name before it is looked at, so that a person sees it is alive.
     """
-    every = list(probes)
+    asked = asked or Asked()
+    every = [probe for probe in probes if probe.wants != ("no-model" if asked.model else "model")]
     local = [probe for probe in every if by_place(probe)]
     with Rooms() as rooms:
-        machine = Collection(rooms=rooms)
+        machine = Collection(rooms=rooms, facts={Asked: asked})
         machine.run(probe for probe in every if probe not in local)
         outcomes = machine.outcomes
         for place in places(machine.facts):

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from .outcome import subject_of
 
@@ -35,7 +35,9 @@ class Probe:
     timeout: float
     """Seconds."""
     memory_mib: int
-    """Resident memory, the room's children included."""
+    """Resident memory, the room's children included; 0 for what is free when it begins, less a tenth."""
+    wants: Literal["", "model", "no-model"]
+    """Whether it is for a checkup of a model, or for one of the machine alone; empty for both."""
 
     @property
     def subject(self) -> str:
@@ -52,7 +54,9 @@ class Probe:
         return self.look(*args, **kwargs)
 
 
-def probe(*, room: str = "plain", timeout: float = 10, memory_mib: int = 4096) -> Callable[[Look], Probe]:
+def probe(
+    *, room: str = "plain", timeout: float = 10, memory_mib: int = 4096, wants: Literal["", "model", "no-model"] = ""
+) -> Callable[[Look], Probe]:
     """
     Register a probe by its annotations.
 
@@ -72,6 +76,6 @@ def probe(*, room: str = "plain", timeout: float = 10, memory_mib: int = 4096) -
                 f"{inspect.getsourcefile(look)}: {look.__qualname__}: a probe annotates every parameter and its result with the type of a fact"
             )
         needs = tuple((name, hints[name]) for name in names)
-        return Probe(look=look, fact=fact, needs=needs, room=room, timeout=timeout, memory_mib=memory_mib)
+        return Probe(look=look, fact=fact, needs=needs, room=room, timeout=timeout, memory_mib=memory_mib, wants=wants)
 
     return register

@@ -51,6 +51,12 @@ from .places import places
 from .plugins import plugins
 from .rule import Rule
 from .snapshot import load
+from .testing_amp import an_amp as an_amp  # noqa: PLC0414  # public here, which mypy wants said so
+from .testing_cast import a_cast as a_cast  # noqa: PLC0414  # public here
+from .testing_model import a_checkpoint as a_checkpoint  # noqa: PLC0414  # public here
+from .testing_model import a_model as a_model  # noqa: PLC0414  # public here
+from .testing_model import a_safetensors_file as a_safetensors_file  # noqa: PLC0414  # public here
+from .testing_model import some_weights as some_weights  # noqa: PLC0414  # public here
 
 OPERATIONS = ("matmul", "linear", "conv2d", "attention", "layer_norm")
 """The operator classes of a Precision."""

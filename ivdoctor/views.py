@@ -3,10 +3,29 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from .facts import HALVES, Attempt, Cpu, Driver, Environ, Gpu, Host, Mismatch, Packages, Place, Precision, Torch, Trial
+from . import views_cast
+from .facts import (
+    HALVES,
+    Attempt,
+    Cast,
+    Checkpoint,
+    Cpu,
+    Driver,
+    Environ,
+    Gpu,
+    Host,
+    Limits,
+    Mismatch,
+    Model,
+    Packages,
+    Place,
+    Precision,
+    Torch,
+    Trial,
+)
 from .outcome import Outcome
-from .report import Grid, GridCell, Line
-from .text import say
+from .report import Chart, Grid, GridCell, Line
+from .text import count, say
 
 SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
@@ -16,6 +35,8 @@ MARKS: dict[str, Literal["good", "bad", "poor", "none"]] = {"native": "good", "e
 def summary(outcomes: Iterable[Outcome]) -> Iterator[Line]:
     """The machine in a few lines; what could not be looked at says so."""
     texts: dict[str, Callable[[Any], str]] = {
+        "model": _model,
+        "checkpoint": _checkpoint,
         "host": _host,
         "cpu": _cpu,
         "driver": _driver,
@@ -31,6 +52,24 @@ def summary(outcomes: Iterable[Outcome]) -> Iterator[Line]:
             continue
         told = text(outcome.fact) if outcome.fact is not None else f"{outcome.status}: {outcome.reason}"
         yield Line(label=subject, text=told)
+
+
+def _model(model: Model) -> str:
+    kind = ", ".join(model.architectures) or model.model_type or say("no architecture named")
+    parts = [f"{model.name}: {kind}"]
+    if model.dtype:
+        parts.append(say("saved in {dtype}", dtype=model.dtype))
+    if model.quantization:
+        parts.append(say("quantised by {method}", method=model.quantization))
+    if model.remote_code:
+        parts.append(say("names code of its own"))
+    return ", ".join(parts)
+
+
+def _checkpoint(checkpoint: Checkpoint) -> str:
+    shares = ", ".join(f"{one.dtype} {one.parameters:,}" for one in checkpoint.stored)
+    size = f"{count('{number} file', '{number} files', checkpoint.files)}, {checkpoint.format}, {checkpoint.bytes / 2**30:.2f} GiB"
+    return f"{size}: {shares}" if shares else size
 
 
 def _host(host: Host) -> str:
@@ -92,11 +131,23 @@ def grids(outcomes: Iterable[Outcome], found: Iterable[Place], *, ran: bool = Tr
     outcomes = tuple(outcomes)
     for place in found:
         here = {type(one.fact): one.fact for one in outcomes if one.place == place.name and one.fact is not None}
+        if Cast in here and here[Cast].how == "real-run":
+            yield from views_cast.grids(place, here[Cast])
         yield _formats(place, here.get(Precision), ran=ran)
         if Mismatch in here:
-            yield _cells(place, here[Mismatch])
+            yield _cells(place, here[Mismatch], detail=Cast in here and here[Cast].how == "real-run")
             yield _towers(place, here[Mismatch])
             yield _remedies(place, here[Mismatch])
+        if Cast in here and here[Cast].how == "miniature":
+            yield from views_cast.grids(place, here[Cast])
+
+
+def charts(outcomes: Iterable[Outcome], found: Iterable[Place], limits: Limits) -> Iterator[Chart]:
+    """Per place: how a cast drifts through the model."""
+    casts = {one.place: one.fact for one in outcomes if isinstance(one.fact, Cast)}
+    for place in found:
+        if place.name in casts:
+            yield from views_cast.charts(place, casts[place.name], limits.relative_l2)
 
 
 def _formats(place: Place, precision: Precision | None, *, ran: bool) -> Grid:
@@ -120,7 +171,7 @@ def _status(status: str) -> GridCell:
     return GridCell(text=status, mark="good" if status == "works" else "bad")
 
 
-def _cells(place: Place, mismatch: Mismatch) -> Grid:
+def _cells(place: Place, mismatch: Mismatch, *, detail: bool) -> Grid:
     rows = []
     for model in HALVES:
         row = [GridCell(text=model)]
@@ -134,6 +185,7 @@ def _cells(place: Place, mismatch: Mismatch) -> Grid:
         columns=(say("model \\ pixels"), *HALVES),
         rows=tuple(rows),
         caption=say("A miniature with random weights, built into ivdoctor and really run here. Relative L2 is against its fp32 logits."),
+        detail=detail,
     )
 
 

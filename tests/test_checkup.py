@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ivdoctor.checkup import judged
-from ivdoctor.facts import Asked, Place, Torch
+from ivdoctor.facts import Asked, Cast, Half, Place, Torch
 from ivdoctor.finding import Problem, Severity
 from ivdoctor.gate import Answer, FailOn
 from ivdoctor.outcome import Outcome, Status
@@ -15,6 +15,7 @@ from ivdoctor.plugins import plugins
 from ivdoctor.report import Report
 from ivdoctor.rule import Rule, rule
 from ivdoctor.snapshot import load
+from ivdoctor.testing import a_cast, a_device, a_gpu, a_mismatch, a_model, a_precision, some_packages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,9 @@ def test_a_certain_no_beats_an_unknown(outcomes: tuple[Outcome, ...]) -> None:
 def test_torch_that_is_not_there_is_undetermined(outcomes: tuple[Outcome, ...]) -> None:
     """Absence is fine for a driver, and not for torch; no place is called ready."""
     without = tuple(
-        replace(one, status="absent", fact=None, reason="torch is not installed") if one.subject in {"torch", "gpu", "precision", "mismatch"} else one
+        replace(one, status="absent", fact=None, reason="torch is not installed")
+        if one.subject in {"torch", "gpu", "precision", "mismatch", "cast", "amp"}
+        else one
         for one in outcomes
     )
 
@@ -163,3 +166,160 @@ def test_numbers_that_are_wrong_are_no_pass(outcomes: tuple[Outcome, ...]) -> No
 
     assert report.exit_code == 1
     assert "relative L2 7.5e+00" in report.reason
+
+
+def with_model(outcomes: tuple[Outcome, ...], cast: Cast | None, *others: Outcome, dtype: str = "bfloat16") -> tuple[Outcome, ...]:
+    """The machine of the snapshot, a model that was named, and what came of running it on the CPU."""
+    kept = tuple(one for one in outcomes if one.subject not in {"cast", "model", "packages", *(one.subject for one in others)})
+    run = (Outcome(subject="cast", status="ok", place="cpu", fact=cast),) if cast else ()
+    packages = Outcome(subject="packages", status="ok", fact=some_packages({"transformers": "5.23.0"}))
+    return (*kept, Outcome(subject="model", status="ok", fact=a_model(dtype=dtype)), packages, *run, *others)
+
+
+def asking(outcomes: tuple[Outcome, ...], asked: Asked, *rules: Rule) -> Report:
+    return judged(outcomes, asked, registered=Registered(rules=rules))  # type: ignore[arg-type]  # the part that is used
+
+
+@pytest.mark.parametrize("dtype", ["auto", "fp32", "bf16", "fp16"])
+def test_a_model_that_was_run_in_the_format_asked_for_is_ready(outcomes: tuple[Outcome, ...], dtype: str) -> None:
+    """Nothing is missing."""
+    report = asking(with_model(outcomes, a_cast()), Asked(dtype=dtype, model="/models/one"))  # type: ignore[arg-type]  # one of the words
+
+    assert (report.verdict, report.exit_code) == (Answer.READY, 0)
+    assert [place.verdict for place in report.places] == [Answer.READY]
+
+
+@pytest.mark.parametrize(
+    ("cast", "reason"),
+    [
+        (
+            Outcome(subject="cast", status="absent", place="cpu", reason="the model is too large to be run here"),
+            "the model is too large to be run here",
+        ),
+        (Outcome(subject="cast", status="absent", place="cpu", reason="transformers is not there"), "transformers is not there"),
+        (None, "no probe did"),
+        (Outcome(subject="cast", status="ok", place="cpu", fact=a_cast(how="miniature")), "the miniature was"),
+    ],
+    ids=["large", "library", "none", "miniature"],
+)
+@pytest.mark.parametrize("asked", [Asked(), Asked(dtype="bf16"), Asked(dtype="fp32", input_dtype="fp32")], ids=lambda asked: asked.dtype)
+def test_a_model_that_was_named_and_not_run_is_never_ready(outcomes: tuple[Outcome, ...], cast: Outcome | None, reason: str, asked: Asked) -> None:
+    """Whatever the miniature did. The place says so too."""
+    report = asking(with_model(outcomes, None, *([cast] if cast else [])), asked)
+
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+    assert report.reason == f"the model was not run on cpu: {reason}"
+    assert [place.verdict for place in report.places] == [Answer.UNDETERMINED]
+
+
+def test_a_model_whose_configuration_cannot_be_read_is_never_ready(outcomes: tuple[Outcome, ...]) -> None:
+    """No fact of a model, and one was named all the same."""
+    unread = tuple(Outcome(subject=subject, status="absent", reason="config.json is no JSON") for subject in ("model", "checkpoint"))
+    absent = Outcome(subject="cast", status="absent", place="cpu", reason="config.json is no JSON")
+    kept = tuple(one for one in outcomes if one.subject not in {"cast", "model", "checkpoint"})
+
+    report = asking((*kept, *unread, absent), Asked(model="/models/one"))
+
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+    assert asking((*kept, absent), Asked()).exit_code == 0, "without a model nothing of a model is missing"
+
+
+@pytest.mark.parametrize("status", ["failed", "timeout", "crashed"])
+def test_a_run_that_went_wrong_is_said_once(outcomes: tuple[Outcome, ...], status: Status) -> None:
+    """As every broken probe."""
+    report = asking(with_model(outcomes, None, Outcome(subject="cast", status=status, place="cpu", reason="it broke")), Asked())
+
+    assert (report.exit_code, report.reason) == (3, f"cast (cpu) {status}: it broke")
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored", "skipped"),
+    [
+        (Asked(dtype="bf16"), "bfloat16", "bf16"),
+        (Asked(dtype="fp16"), "bfloat16", "fp16"),
+        (Asked(), "bfloat16", "bf16"),
+        (Asked(), "float16", "fp16"),
+    ],
+)
+def test_a_format_that_is_judged_and_was_skipped_is_undetermined(outcomes: tuple[Outcome, ...], asked: Asked, stored: str, skipped: Half) -> None:
+    """Named, or what would be loaded: that fp32 ran says nothing of it."""
+    report = asking(with_model(outcomes, a_cast(skipped={skipped: "a pass would take about 8 minutes here"}), dtype=stored), asked)
+
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+    assert report.reason == f"the model was not run in {skipped} on cpu: a pass would take about 8 minutes here"
+    assert [place.verdict for place in report.places] == [Answer.UNDETERMINED]
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored", "skipped"),
+    [(Asked(dtype="fp32"), "bfloat16", "bf16"), (Asked(dtype="bf16"), "bfloat16", "fp16"), (Asked(), "float32", "bf16")],
+)
+def test_a_format_that_is_not_judged_may_be_skipped(outcomes: tuple[Outcome, ...], asked: Asked, stored: str, skipped: Half) -> None:
+    """Nobody asked for it, and nobody would get it."""
+    assert asking(with_model(outcomes, a_cast(skipped={skipped: "8 minutes"}), dtype=stored), asked).exit_code == 0
+
+
+def test_fp32_that_was_asked_for_and_did_not_fit_is_undetermined(outcomes: tuple[Outcome, ...]) -> None:
+    """The baseline was bf16, and nothing ran in fp32."""
+    report = asking(with_model(outcomes, a_cast(baseline="bf16")), Asked(dtype="fp32"))
+
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+    assert report.reason == "the model was not run in fp32 on cpu: fp32 needs 24.0 GiB and 15.2 GiB on cpu are free"
+    for dtype in ("auto", "bf16", "fp16"):
+        assert asking(with_model(outcomes, a_cast(baseline="bf16")), Asked(dtype=dtype)).exit_code == 0  # type: ignore[arg-type]  # as above
+
+
+def test_a_format_that_raised_is_a_finding_and_no_gap(outcomes: tuple[Outcome, ...]) -> None:
+    """It was run: that is how it is known."""
+    report = judged(with_model(outcomes, a_cast(raised={"bf16": "RuntimeError: no kernel"})), Asked(dtype="bf16"), registered=plugins())
+
+    assert report.exit_code == 1
+    assert report.reason.startswith("IVD407 model cast to bf16 raises: RuntimeError: no kernel")
+
+
+def test_numbers_that_overflow_or_drift_in_the_format_asked_for_are_no_pass(outcomes: tuple[Outcome, ...]) -> None:
+    """Through every rule there is: not ready, with the first reason."""
+    overflow = judged(with_model(outcomes, a_cast(overflow=("fp16",))), Asked(dtype="fp16"), registered=plugins())
+    drift = judged(with_model(outcomes, a_cast(drift={"bf16": 0.3})), Asked(dtype="bf16"), registered=plugins())
+
+    assert (overflow.exit_code, overflow.reason.split()[0]) == (1, "IVD603")
+    assert (drift.exit_code, drift.reason.split()[0]) == (1, "IVD602")
+
+
+@pytest.fixture
+def beside_a_gpu(outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+    """The same machine with an A100 that everything runs on."""
+    there = [
+        Outcome(subject=name, status="ok", place="cuda:0", fact=fact)
+        for name, fact in (("precision", a_precision()), ("mismatch", a_mismatch("cuda:0")))
+    ]
+    gpu = Outcome(subject="gpu", status="ok", fact=a_gpu(a_device()))
+    return (*(one for one in outcomes if one.subject != "gpu"), gpu, *there)
+
+
+def test_beside_a_gpu_that_ran_it_the_cpu_need_not(beside_a_gpu: tuple[Outcome, ...]) -> None:
+    """The model is not meant to run there: too slow, or too large for its memory. The CPU's own verdict still says so."""
+    ran = Outcome(subject="cast", status="ok", place="cuda:0", fact=a_cast("cuda:0"))
+    absent = Outcome(subject="cast", status="absent", place="cpu", reason="the model is too large to be run here")
+    for given in (with_model(beside_a_gpu, a_cast(skipped={"bf16": "8 minutes"})), with_model(beside_a_gpu, None)):
+        cpu = () if any(one.subject == "cast" for one in given) else (absent,)
+        report = asking((*given, ran, *cpu), Asked(dtype="bf16"))
+        assert (report.verdict, report.exit_code) == (Answer.READY, 0)
+        assert {place.name: place.verdict for place in report.places} == {"cpu": Answer.UNDETERMINED, "cuda:0": Answer.READY}
+
+
+def test_that_the_cpu_ran_it_is_no_proof_for_the_gpu(beside_a_gpu: tuple[Outcome, ...]) -> None:
+    """The other way round it is a gap."""
+    absent = Outcome(subject="cast", status="absent", place="cuda:0", reason="the model is too large to be run here")
+    report = asking((*with_model(beside_a_gpu, a_cast()), absent), Asked(dtype="bf16"))
+
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+    assert report.reason == "the model was not run on cuda:0: the model is too large to be run here"
+    assert {place.name: place.verdict for place in report.places} == {"cpu": Answer.READY, "cuda:0": Answer.UNDETERMINED}
+
+
+def test_a_picture_for_each_place_where_the_model_was_run(outcomes: tuple[Outcome, ...]) -> None:
+    """With the limit that was asked for; the miniature has none."""
+    (chart,) = asking(with_model(outcomes, a_cast()), Asked()).charts
+    assert (chart.place, chart.limit) == ("cpu", Asked().limits.relative_l2)
+    assert asking(with_model(outcomes, a_cast(how="miniature")), Asked()).charts == ()

@@ -7,20 +7,24 @@ from pathlib import Path
 import pytest
 
 from ivdoctor import codec, facts, testing
-from ivdoctor.facts import Asked, Cell, Driver, Mismatch, Place, Precision, Torch, Towers
+from ivdoctor.facts import Asked, Cast, Cell, Driver, Kept, Mismatch, Place, Precision, Torch, Towers
 from ivdoctor.finding import Problem, Severity
 from ivdoctor.rule import rule
 from ivdoctor.testing import (
+    a_cast,
+    a_checkpoint,
     a_cpu,
     a_device,
     a_driver,
     a_gpu,
     a_host,
     a_mismatch,
+    a_model,
     a_place,
     a_precision,
     a_torch,
     a_torch_without_cuda,
+    an_amp,
     an_environ,
     an_nvml_device,
     an_operation,
@@ -91,6 +95,13 @@ def test_a_finding_carries_the_name_of_the_place_given() -> None:
         a_place(),
         a_precision(),
         a_mismatch(),
+        a_model(),
+        a_checkpoint(),
+        an_amp(),
+        a_cast(),
+        a_cast(how="miniature"),
+        a_cast(baseline="bf16", overflow=("fp16",), kept=(Kept(name="inv_freq", what="rotary", off={"bf16": 0.4}, position=4096),)),
+        a_cast(raised={"bf16": "no"}, drift={"fp16": 0.3}, logits={"fp16": (0.8, 0.2)}, fed={("fp16", "fp32"): "clash"}),
     ],
     ids=lambda fact: type(fact).__name__,
 )
@@ -103,9 +114,13 @@ def test_every_fact_that_a_rule_can_need_has_a_builder() -> None:
     """Asked is its own builder."""
     made = {
         type(one)
-        for one in (a_host(), a_cpu(), a_driver(), a_gpu(), a_torch(), some_packages(), an_environ(), a_place(), a_precision(), a_mismatch())
+        for one in (
+            *(a_host(), a_cpu(), a_driver(), a_gpu(), a_torch(), some_packages(), an_environ(), a_place(), a_precision(), a_mismatch()),
+            *(a_model(), a_checkpoint(), a_cast(), an_amp()),
+        )
     }
     parts = {"Attempt", "Cell", "Device", "DtypeRow", "NvmlDevice", "Operation", "Package", "Site", "Switch", "Towers", "Trial", "Variable", "Asked"}
+    parts |= {"CastRun", "Drift", "Fed", "Kept", "Limits", "Misuse", "Rounding", "Step", "Stored"}
     known = {kind for name in facts.__all__ if dataclasses.is_dataclass(kind := getattr(facts, name)) and name not in parts}
     assert known == made
 
@@ -173,6 +188,79 @@ def test_the_made_up_mismatch_agrees_with_a_run_here() -> None:
     assert ended == {key: made[key][0] for key in ended}
     cells = {one.case for one in real.cells}
     assert {remedy for case, remedy in there if case in cells} == {remedy for case, remedy in made if case in cells}
+
+
+def shape_of(cast: Cast) -> dict[str, object]:
+    """What does not depend on torch's version or on chance: how it ended, what was measured, and the trials that follow."""
+    return {
+        "cast": (cast.model, cast.how, cast.baseline, cast.inputs, cast.output, cast.parameters, cast.headroom_module, cast.kept, cast.rounding),
+        "runs": [(one.dtype, one.status, one.usable, one.top1 is None, one.kl is None, one.lost_at != "", bool(one.modules)) for one in cast.runs],
+        "costs": [(one.time_ratio is None, one.memory_ratio is None) for one in cast.runs],
+        "fed": [(one.case, one.status) for one in cast.fed],
+        "trials": [(one.remedy, one.case, one.status, one.how, one.where, one.before, one.computes_in, sorted(one.metrics)) for one in cast.trials],
+        "after": [one.after for one in cast.trials if one.status == "passed"],
+    }
+
+
+def test_the_made_up_cast_agrees_with_a_run_here() -> None:
+    """When casting gains a trial or a figure, this one must too; and every module it names is one of the miniature's."""
+    pytest.importorskip("torch")
+    from ivdoctor.trials.cast import cast_then_infer
+
+    real, made = cast_then_infer("cpu", Asked()), a_cast(how="miniature")
+    if not all(run.usable for run in real.runs):
+        pytest.skip("this torch lacks half-precision kernels")
+    assert shape_of(made) == shape_of(real)
+    assert made.headroom == pytest.approx(real.headroom, rel=0.1)
+    for run, other in zip(made.runs, real.runs, strict=True):
+        assert run.relative_l2 == pytest.approx(other.relative_l2, rel=0.5)
+        assert run.cosine == pytest.approx(other.cosine, rel=1e-3)
+        known = {(one.module, one.kind, one.block) for one in other.modules}
+        assert {(one.module, one.kind, one.block) for one in run.modules} <= known
+        assert run.modules[-1].module == other.modules[-1].module
+
+
+def test_the_made_up_cast_of_a_model_agrees_with_a_real_one(tmp_path: Path) -> None:
+    """A model with logits, whose loader keeps the rotary frequencies in fp32: the same runs, and the same trials in the same order."""
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    from ivdoctor.trials.cast import cast_then_infer
+
+    config = transformers.LlamaConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, vocab_size=64, max_position_embeddings=64
+    )
+    transformers.LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
+    real = cast_then_infer("cpu", Asked(model=str(tmp_path / "model")))
+    if not all(run.usable for run in real.runs):
+        pytest.skip("this torch lacks half-precision kernels")
+    kept = (Kept(name="inv_freq", what="rotary"),)
+    made, there = shape_of(a_cast(kept=kept, logits={"bf16": (1.0, 0.0), "fp16": (1.0, 0.0)})), shape_of(real)
+    assert [one.what for one in real.kept] == ["rotary"]
+    assert real.rounding is not None
+    for part in ("runs", "fed", "trials", "after"):
+        assert made[part] == there[part]
+    assert (real.model, real.how, real.baseline, real.missing) == ("model", "real-run", "fp32", ())
+
+
+def test_a_cast_that_went_wrong_has_the_trials_of_one_that_did() -> None:
+    """What raised and what overflowed failed, with its own words; what was skipped was not tried; what drifts beyond its own size failed."""
+    kept = (Kept(name="inv_freq", what="rotary"),)
+    cast = a_cast(overflow=("fp16",), raised={"bf16": "no kernel"}, fed={("fp16", "fp32"): "clash"}, kept=kept)
+    ended = {one.remedy: (one.status, one.after) for one in cast.trials}
+    lost = ("failed", "ran, and the output is not finite")
+    assert ended == {
+        "everything-bf16": ("failed", "no kernel"),
+        "everything-fp16": lost,
+        "everything-fp32": ("passed", "ran, output float32"),
+        "cast-input": lost,
+        "load-in-fp16": lost,
+    }
+    assert {one.remedy for one in a_cast(skipped={"bf16": "slow", "fp16": "slow"}).trials} == {"everything-fp32"}
+    assert [one.status for one in a_cast(drift={"bf16": 1.5, "fp16": 0.5}).trials] == ["failed", "passed", "passed"]
+    assert a_cast(overflow=("fp16",)).headroom == 1.6
+    assert a_cast("cuda:0", baseline="bf16").trials[-1].where == "cuda:0"
+    assert a_cast(parameters=7).parameters == 7
 
 
 def test_a_refused_format_fails_alone_and_in_every_remedy_that_computes_in_it() -> None:

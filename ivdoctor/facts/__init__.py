@@ -11,7 +11,7 @@ from .environ import Environ, Variable
 from .gpu import Device, Gpu
 from .host import Host
 from .limits import Limits
-from .mismatch import Attempt, Cell, Mismatch, Site, Towers
+from .mismatch import WRONG, Attempt, Cell, Mismatch, Site, Towers
 from .model import Model
 from .packages import Package, Packages
 from .place import Place
@@ -24,6 +24,7 @@ __all__ = [
     "FP16_MAX",
     "HALVES",
     "TORCH_NAME",
+    "WRONG",
     "Amp",
     "Asked",
     "Attempt",

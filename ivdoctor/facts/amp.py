@@ -7,6 +7,8 @@ from .dtype import Half
 from .mismatch import Site
 from .trial import Trial
 
+MisuseName = Literal["fp16-weights-scaled", "bf16-scaled", "half-inside-autocast", "embeddings-outside-autocast"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -18,6 +20,7 @@ class Step:
     status: Literal["ran", "raised", "absent"]
     """absent: this PyTorch has no such autocast or scaler for the device."""
     message: str = ""
+    """What is wrong, or that the scaler had to back off first."""
     location: Site | None = None
     loss: float = 0.0
     """-1 where it is not finite."""
@@ -35,9 +38,9 @@ class Step:
 class Misuse:
     """A step as people write it by mistake, really run."""
 
-    name: Literal["fp16-weights-scaled", "bf16-scaled", "half-inside-autocast", "embeddings-outside-autocast"]
+    name: MisuseName
     status: Literal["ran", "raised", "absent"]
-    """ran: this PyTorch lets it pass, which need not mean that it is right."""
+    """ran: this PyTorch lets it pass, which need not mean that it is right. absent: it could not be shown here, and `message` says why."""
     message: str = ""
     location: Site | None = None
 
@@ -49,7 +52,7 @@ class Amp:
     steps: tuple[Step, ...]
     misuses: tuple[Misuse, ...] = ()
     trials: tuple[Trial, ...] = ()
-    """The remedies of each misuse; `case` is its name."""
+    """The remedies of each misuse that raised, whose name is the `case`; and of a step that failed, `bf16-step`."""
 
     def step(self, dtype: str) -> Step | None:
         """The step in this format, or None."""
@@ -60,5 +63,5 @@ class Amp:
         return next((one for one in self.misuses if one.name == name), None)
 
     def tried(self, case: str) -> tuple[Trial, ...]:
-        """The remedies tried on this misuse."""
+        """The remedies tried on this misuse, or this step."""
         return tuple(trial for trial in self.trials if trial.case == case)

@@ -22,13 +22,13 @@ class Checkpoint:
     format: Literal["safetensors", "pickle", "other"]
     files: int
     bytes: int
-    """Of all files."""
+    """Of all files that are there."""
     stored: tuple[Stored, ...] = ()
     """Largest share first; empty where the headers do not say (pickle)."""
     missing: tuple[str, ...] = ()
     """Files that the index names and that are not there."""
     torn: tuple[str, ...] = ()
-    """`FILE: reason` for files whose header and length do not agree."""
+    """`FILE: reason` for files that nobody could read, and for names in the index that are no files of the folder."""
 
     @property
     def parameters(self) -> int:

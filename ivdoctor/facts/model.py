@@ -8,7 +8,7 @@ class Model:
     """What `config.json` says. Empty text and 0: it does not say."""
 
     name: str
-    """The folder's own name, without the path."""
+    """The folder's own name, without the path; the repository's where the folder is a snapshot in the cache of huggingface_hub."""
     model_type: str = ""
     architectures: tuple[str, ...] = ()
     dtype: str = ""
@@ -16,10 +16,11 @@ class Model:
     remote_code: bool = False
     """Whether it names code of its own repository (`auto_map`)."""
     quantization: str = ""
-    """`quant_method` of its quantization_config."""
+    """`quant_method` of its quantization_config; `unknown` where that names none."""
     hidden_size: int = 0
     layers: int = 0
     head_dim: int = 0
+    """Of a query: what is rotated and what is not together."""
     rope_theta: float = 0.0
     context: int = 0
     """`max_position_embeddings`."""

@@ -9,7 +9,7 @@ from typing import Any
 from ..facts import Site
 from ..finding import Finding, Fix, Tried
 from ..outcome import BROKEN
-from ..report import Report, Subject
+from ..report import Loader, Report, Subject
 from ..text import say
 
 VERDICTS = {
@@ -28,8 +28,11 @@ BREAKS = r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]"
 UNSHOWABLE = r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 """Controls, the marks that turn the reading direction, lone surrogates, and what XML forbids."""
 
+LONG_NUMBER = 1e6
+"""From here on whole numbers are rounded too."""
+
 LINES = frozenset({"code", "diff", "command"})
-"""Fields of a fix that keep their line breaks; everything else is one line."""
+"""Fields of a fix or a loader that keep their line breaks; everything else is one line."""
 
 
 def clean(text: str, *, lines: bool = False) -> str:
@@ -67,7 +70,7 @@ def _harmless(value: Any, *, lines: bool = False) -> Any:
     if isinstance(value, dict):
         return {_harmless(key): _harmless(inner) for key, inner in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        whole = LINES if isinstance(value, Fix) else frozenset()
+        whole = LINES if isinstance(value, (Fix, Loader)) else frozenset()
         return replace(value, **{one.name: _harmless(getattr(value, one.name), lines=one.name in whole) for one in fields(value)})
     return value
 
@@ -90,14 +93,14 @@ def how(tried: Tried) -> str:
 
 def measured(tried: Tried) -> str:
     """The numbers of a trial: `relative L2 0.00535`."""
-    return ", ".join(f"{name.replace('_', ' ').replace(' l2', ' L2')} {_number(value)}" for name, value in tried.metrics.items())
+    return ", ".join(f"{name.replace('_', ' ').replace(' l2', ' L2')} {number(value)}" for name, value in tried.metrics.items())
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """A distance below zero says that the output was not finite."""
     if value < 0:
         return say("not finite")
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}"
+    return f"{value:.0f}" if float(value).is_integer() and value < LONG_NUMBER else f"{value:.3g}"
 
 
 def heading(finding: Finding) -> str:

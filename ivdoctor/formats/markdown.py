@@ -90,6 +90,7 @@ def _sections(report: Report) -> Iterator[Section]:
     yield from _findings(report)
     if wrong := broken(report):
         yield Section(say("Not determined"), f"### {say('Not determined')}\n\n{_pairs(wrong)}")
+    yield from _loaders(report)
     if len(report.places) > 1:
         yield _places(report)
     for grid in report.grids:
@@ -157,6 +158,15 @@ def _block(fix: Fix, *, indent: str = "") -> str:
     blocks = [fence(fix.code, "python", indent=indent)] if fix.code else []
     blocks += [fence(fix.command, "sh", indent=indent)] if fix.command else []
     return "\n".join(blocks)
+
+
+def _loaders(report: Report) -> Iterator[Section]:
+    """The first as it is, the others folded."""
+    for number, loader in enumerate(report.loaders):
+        title = named(loader.title, loader.place)
+        body = "\n\n".join(filter(None, [prose(loader.reason), fence(loader.code, "python")]))
+        first = f"### {say('A loader for this machine')}\n\n**{prose(title)}**\n\n{body}"
+        yield _folded(title, body) if number else Section(title, first)
 
 
 def _places(report: Report) -> Section:

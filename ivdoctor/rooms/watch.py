@@ -6,19 +6,23 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from signal import Signals
 from typing import Any, BinaryIO, Protocol
 
 from ..outcome import Status
 from ..probe import Probe
 from ..text import say
+from .memory import free_mib
 
 LOADING = 180.0
 """Seconds a room may take to import torch: a cold network disk is slow, a hanging import is for ever."""
 
 TICK = 0.05
 """Seconds between two looks at the clock and the memory."""
+
+SPARED = 0.1
+"""Share of the free memory that a probe without a limit of its own must leave to others."""
 
 LINE_LIMIT = 64 * 2**20
 """Bytes of one answer."""
@@ -70,6 +74,19 @@ class Door(Protocol):
         """Resident memory of it and all it started."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How long the probe that runs now may take, and how much memory."""
+
+    probe: Probe
+    deadline: float
+    memory_mib: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        limit = float(self.probe.memory_mib) or free_mib() * (1 - SPARED)
+        object.__setattr__(self, "memory_mib", limit)
+
+
 class LastWords:
     """Drains what a room prints, however much that is, and keeps the end of it."""
 
@@ -96,15 +113,15 @@ def watch(door: Door, jobs: Sequence[Job], *, loading: float = LOADING) -> Itera
     threading.Thread(target=_read, args=(door.results, events), daemon=True).start()
     words = LastWords(door.output)
     answered = 0
-    deadline = time.monotonic() + loading
+    bounds = Bounds(probe=jobs[0].probe, deadline=time.monotonic() + loading)
     while answered < len(jobs):
-        event = _next(door, events, words, jobs[answered].probe, deadline)
+        event = _next(door, events, words, bounds)
         if isinstance(event, Answer):  # the room is lost
             door.kill()
             yield event
             return
         if event["event"] == "start":
-            deadline = time.monotonic() + jobs[answered].probe.timeout
+            bounds = Bounds(probe=jobs[answered].probe, deadline=time.monotonic() + jobs[answered].probe.timeout)
         elif event["event"] == "end":
             answered += 1
             answer = _answer(event)
@@ -118,14 +135,14 @@ def watch(door: Door, jobs: Sequence[Job], *, loading: float = LOADING) -> Itera
     door.kill()
 
 
-def _next(door: Door, events: "queue.SimpleQueue[dict[str, Any] | None]", words: LastWords, probe: Probe, deadline: float) -> dict[str, Any] | Answer:
-    """The next event, or the answer for `probe` of a room that was lost while waiting for one."""
+def _next(door: Door, events: "queue.SimpleQueue[dict[str, Any] | None]", words: LastWords, bounds: Bounds) -> dict[str, Any] | Answer:
+    """The next event, or the answer of a room that was lost while waiting for one."""
     gone_since: float | None = None
     while True:
         try:
             event = events.get(timeout=TICK)
         except queue.Empty:
-            overdrawn = _overdrawn(door, probe, deadline)
+            overdrawn = _overdrawn(door, bounds)
             if overdrawn is not None:
                 return overdrawn
             ended = door.ended()
@@ -170,12 +187,12 @@ def _with_left(answer: Answer, left: int) -> Answer:
     return Answer(status=answer.status, reason=reason, fact=answer.fact, seconds=answer.seconds)
 
 
-def _overdrawn(door: Door, probe: Probe, deadline: float) -> Answer | None:
+def _overdrawn(door: Door, bounds: Bounds) -> Answer | None:
     """Time or memory used up."""
-    if time.monotonic() > deadline:
-        return Answer(status="timeout", reason=say("no answer within {seconds:g} s", seconds=probe.timeout))
-    if door.memory_mib() > probe.memory_mib:
-        return Answer(status="crashed", reason=say("stopped: it used more than {limit} MiB of memory", limit=probe.memory_mib))
+    if time.monotonic() > bounds.deadline:
+        return Answer(status="timeout", reason=say("no answer within {seconds:g} s", seconds=bounds.probe.timeout))
+    if door.memory_mib() > bounds.memory_mib:
+        return Answer(status="crashed", reason=say("stopped: it used more than {limit:.0f} MiB of memory", limit=bounds.memory_mib))
     return None
 
 

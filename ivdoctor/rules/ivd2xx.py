@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from ..facts import HALVES, TORCH_NAME, Asked, Cpu, Environ, Mismatch, Place, Precision, Torch, release
-from ..finding import Fix, Problem, Severity
+from ..facts import HALVES, TORCH_NAME, Asked, Cast, Cpu, Environ, Mismatch, Model, Packages, Place, Precision, Torch, release
+from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
 from ..tables import table
 from ..text import say
+from ._casts import loading
 from ._remedies import caveat, fixes, untried, wanted
 from ._wheels import lacks_code
 
@@ -129,12 +130,15 @@ def native_format_fails(torch: Torch, place: Place, precision: Precision) -> Ite
 
 
 @rule("IVD204", severity=Severity.NOTE)
-def half_precision_slow_on_this_cpu(place: Place, asked: Asked, cpu: Cpu | None) -> Iterator[Problem]:
+def half_precision_slow_on_this_cpu(
+    place: Place, asked: Asked, cpu: Cpu | None, cast: Cast | None, model: Model | None, packages: Packages | None
+) -> Iterator[Problem]:
     """
     The CPU computes float16 or bfloat16 without instructions for it.
 
     Matrix products fall to plain loops, over a hundred times slower than float32, or are converted. Single rows
     stay fast, so token-by-token decoding looks fine while the prompt crawls. A warning where the format was asked for.
+    With a model, how much longer a pass of it takes is measured; short inputs show little of it.
 
     ## Fix
     Use float32 on this CPU.
@@ -145,16 +149,32 @@ def half_precision_slow_on_this_cpu(place: Place, asked: Asked, cpu: Cpu | None)
     if slow:
         yield Problem(
             message=say("this CPU has no instructions for {formats}: matrix products in it are slow", formats=say(" and ").join(slow)),
-            evidence=(say("table: {source}", source=place.dtypes.source), *_how_slow(slow, cpu)),
+            evidence=(say("table: {source}", source=place.dtypes.source), *_how_slow(slow, cpu), *_measured(slow, cast)),
             severity=Severity.WARNING if any(asked.concerns(dtype) for dtype in slow) else None,
-            fixes=(
-                Fix(
-                    title=say("Use float32 on the CPU"),
-                    code=FLOAT,
-                    trial=untried(say("its speed was not measured here")),
-                ),
-            ),
+            fixes=_in_fp32(cast, model, packages),
         )
+
+
+def _in_fp32(cast: Cast | None, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:
+    """A model that was run in fp32 is proof of it."""
+    title = say("Use float32 on the CPU")
+    ran = next((one for one in cast.trials if one.computes_in == "fp32"), None) if cast and cast.how == "real-run" else None
+    if ran:
+        return (Fix(title=title, code=loading("fp32", model, packages), trial=Tried.of(ran)),)
+    return (Fix(title=title, code=FLOAT, trial=untried(say("its speed was not measured here"))),)
+
+
+def _measured(slow: list[str], cast: Cast | None) -> Iterator[str]:
+    """Nothing where no model was timed."""
+    for run in cast.runs if cast else ():
+        if run.dtype in slow and run.time_ratio is not None:
+            yield say(
+                "measured: a pass of {model} in {dtype} takes {ratio:.2g} times as long as in {baseline}",
+                model=cast.model if cast else "",
+                dtype=run.dtype,
+                ratio=run.time_ratio,
+                baseline=cast.baseline if cast else "",
+            )
 
 
 def _how_slow(slow: list[str], cpu: Cpu | None) -> Iterator[str]:

@@ -1,11 +1,13 @@
 """IVD4xx: dtypes that meet and differ."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from ..facts import Asked, Cell, Driver, Gpu, Mismatch, Place, Precision, Torch, Towers
-from ..finding import Fix, Problem, Severity
+from ..facts import Asked, Cast, Cell, Checkpoint, Driver, Fed, Gpu, Mismatch, Model, Packages, Place, Precision, Torch, Towers
+from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
 from ..text import say
+from ._casts import gravity, judged, outshone, remark, sound, ways_out
 from ._remedies import fixes, untried, useless
 from ._wheels import lacks_code
 
@@ -23,14 +25,16 @@ def judged_cell(mismatch: Mismatch, asked: Asked) -> tuple[Cell | None, Severity
 
 
 @rule("IVD401", severity=Severity.NOTE, category="conv-input-param-dtype-mismatch")
-def patch_convolution_dtype_differs(torch: Torch, mismatch: Mismatch, place: Place, asked: Asked, precision: Precision | None) -> Iterator[Problem]:
+def patch_convolution_dtype_differs(
+    torch: Torch, mismatch: Mismatch, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None
+) -> Iterator[Problem]:
     """
     The patch convolution gets pixels in another dtype than its weights, and raises.
 
     The failure of the InternVideo2.5 demo: the model was loaded with `.half()`, the pixels were cast to bfloat16. The vision
     tower looks up its own dtype one line earlier and applies it to everything but the pixels. Shown here on a
     miniature that is really run, as a note; a warning where only the model's dtype was named, because casting the input
-    cures it; an error where both were named.
+    cures it; an error where both were named. Silent where a model of the user's was really run: IVD406 says what that one does.
 
     Source: OpenGVLab/InternVideo issues 243 and 251.
 
@@ -38,7 +42,7 @@ def patch_convolution_dtype_differs(torch: Torch, mismatch: Mismatch, place: Pla
     Bring both to one dtype that the hardware computes in: `model = model.to(torch.bfloat16)`, or cast the input.
     """
     cell, severity = judged_cell(mismatch, asked)
-    if cell is None or cell.attempt.status == "ran" or cell.model == cell.input or lacks_code(torch, place, precision):
+    if outshone(cast) or cell is None or cell.attempt.status == "ran" or cell.model == cell.input or lacks_code(torch, place, precision):
         return
     tried = mismatch.tried(cell.case)
     raised = sum(one.attempt.status == "raised" for one in mismatch.cells)
@@ -79,7 +83,7 @@ def _tower_problem(one: Towers, count: int, mismatch: Mismatch, place: Place, as
 
 
 @rule("IVD402", severity=Severity.NOTE, category="index-write-dtype-mismatch")
-def visual_tokens_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) -> Iterator[Problem]:
+def visual_tokens_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, cast: Cast | None) -> Iterator[Problem]:
     """
     The visual tokens are written into text embeddings of another dtype, and the write raises.
 
@@ -91,12 +95,12 @@ def visual_tokens_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) 
     """
     raised = [one for one in mismatch.towers if one.attempt.location and one.attempt.location.op == "aten.index_put_"]
     one = _chosen(raised, "bf16/bf16/fp16", mismatch)
-    if one:
+    if one and not outshone(cast):
         yield _tower_problem(one, len(raised), mismatch, place, asked)
 
 
 @rule("IVD403", severity=Severity.NOTE, category="matmul-dtype-mismatch")
-def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) -> Iterator[Problem]:
+def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, cast: Cast | None) -> Iterator[Problem]:
     """
     The projector's weights have another dtype than the vision tower's output, and its first product raises.
 
@@ -107,12 +111,12 @@ def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked) -> I
     """
     raised = [one for one in mismatch.towers if one.attempt.location and one.attempt.location.module.startswith("projector")]
     one = _chosen(raised, "bf16/fp32/fp32", mismatch)
-    if one:
+    if one and not outshone(cast):
         yield _tower_problem(one, len(raised), mismatch, place, asked)
 
 
 @rule("IVD404", severity=Severity.ERROR)
-def agreeing_dtypes_fail(  # noqa: PLR0917  # rules are called by keyword
+def agreeing_dtypes_fail(
     torch: Torch, mismatch: Mismatch, place: Place, asked: Asked, driver: Driver | None, gpu: Gpu | None, precision: Precision | None
 ) -> Iterator[Problem]:
     """
@@ -192,3 +196,92 @@ def no_remedy_helps(torch: Torch, mismatch: Mismatch, place: Place, precision: P
                 ),
             ),
         )
+
+
+INPUTS = """inputs = {name: one.to(model.device, model.dtype) if one.is_floating_point() else one.to(model.device) for name, one in inputs.items()}
+output = model(**inputs)"""
+
+BY_OPERATOR = {"aten.convolution": "conv-input-param-dtype-mismatch", "aten.linear": "matmul-dtype-mismatch", "aten.matmul": "matmul-dtype-mismatch"}
+
+
+@rule("IVD406", severity=Severity.NOTE)
+def inputs_left_uncast(
+    cast: Cast, place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None
+) -> Iterator[Problem]:
+    """
+    The model runs when its inputs are cast with it, and raises when they are left as their processor gave them.
+
+    Processors emit float32, and `BatchEncoding.to(dtype)` leaves it so without a word. Really run on the model that was named. An error
+    where both dtypes were named, a warning where only the model's was or where it would be loaded in it, a note otherwise.
+
+    ## Fix
+    Cast the floating inputs to the model's own dtype where they are handed over.
+    """
+    loaded = judged(asked, model, checkpoint, packages)
+    for one in cast.fed:
+        if one.status == "raised":
+            yield Problem(
+                message=say(
+                    "{model} in {dtype} with inputs in {input} raises: {message}",
+                    model=cast.model,
+                    dtype=one.model,
+                    input=one.input,
+                    message=one.message,
+                ),
+                evidence=(_with_its_inputs(cast, one),),
+                severity=_of_fed(one, asked, loaded),
+                category=BY_OPERATOR.get(one.location.op if one.location else "", ""),
+                location=one.location,
+                fixes=_of_inputs(cast, one, place, asked, model, packages),
+            )
+
+
+def _with_its_inputs(cast: Cast, one: Fed) -> str:
+    run = cast.run(one.model)
+    if run and not run.usable:
+        return say("with its inputs cast too its output is not finite: {inputs}", inputs=cast.inputs)
+    return say("with its inputs cast too it runs: {inputs}", inputs=cast.inputs)
+
+
+def _of_inputs(cast: Cast, one: Fed, place: Place, asked: Asked, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:
+    """The cast of the inputs where the format is a good one; where it is not, another format for both comes first, or alone."""
+    cure = tuple(
+        Fix(title=say("Cast the inputs to the model's own dtype") + remark(one.model, place, cast), code=INPUTS, trial=Tried.of(trial))
+        for trial in cast.trials
+        if trial.remedy == "cast-input" and trial.case == one.case and sound(cast, one.model, asked.limits)
+    )
+    if cure and (place.kind == "cpu" or place.dtypes.of(one.model) not in {"emulated", "none"}):
+        return cure
+    others = ways_out(cast, place, asked, model, packages, but=one.model)
+    return (*(replace(fix, code=f"{fix.code}\n{INPUTS}") for fix in others), *cure)
+
+
+def _of_fed(one: Fed, asked: Asked, loaded: str | None) -> Severity:
+    if one.model != loaded:
+        return Severity.NOTE
+    return Severity.ERROR if asked.dtype != "auto" and asked.input_dtype == one.input else Severity.WARNING
+
+
+@rule("IVD407", severity=Severity.NOTE)
+def cast_model_raises(
+    cast: Cast, place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None
+) -> Iterator[Problem]:
+    """
+    The model runs as it is, and raises after a cast although its inputs were cast with it.
+
+    Then an operator has no kernel for the format here, or the model's code makes a tensor of a dtype of its own. An error for the precision
+    that was asked for by name, a warning for the one that would be loaded, a note for others.
+
+    ## Fix
+    Run in a format in which it runs, or cast at the line that is named.
+    """
+    loaded = judged(asked, model, checkpoint, packages)
+    for run in cast.runs:
+        if run.status == "raised":
+            yield Problem(
+                message=say("{model} cast to {dtype} raises: {message}", model=cast.model, dtype=run.dtype, message=run.message),
+                evidence=(say("in {baseline} it runs: {inputs}", baseline=cast.baseline, inputs=cast.inputs),),
+                severity=gravity(run, asked, loaded, cast),
+                location=run.location,
+                fixes=ways_out(cast, place, asked, model, packages, but=run.dtype),
+            )

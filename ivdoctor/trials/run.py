@@ -32,7 +32,7 @@ def forward(model: Miniature, pixels: Tensor, ids: Tensor) -> Tensor:
     return logits
 
 
-class _LastFunction(TorchFunctionMode):
+class LastFunction(TorchFunctionMode):
     """Remembers the innermost torch function that raised."""
 
     name = ""
@@ -87,7 +87,7 @@ def raised(error: BaseException) -> Attempt:
 
 def _culprit(model: Miniature, pixels: Tensor, ids: Tensor, call: Forward) -> str:
     """The torch function that raises, from a second run: watching every run would double its cost."""
-    watching = _LastFunction()
+    watching = LastFunction()
     with contextlib.suppress(Exception), torch.no_grad(), watching:
         call(model, pixels, ids)
     return watching.name

@@ -18,7 +18,7 @@ from ivdoctor.formats.markdown import markdown
 from ivdoctor.formats.terminal import terminal
 from ivdoctor.gate import Answer
 from ivdoctor.plugins import plugins
-from ivdoctor.report import Broken, Grid, GridCell, Line, Passed, PlaceVerdict, Report, Rules, Skipped, Subject, Tool
+from ivdoctor.report import Broken, Chart, Grid, GridCell, Line, Loader, Passed, PlaceVerdict, Report, Rules, Series, Skipped, Subject, Tool
 from ivdoctor.snapshot import load
 
 FORMATS = {one.name: one for one in (terminal, markdown, html, json, junit, github)}
@@ -29,6 +29,12 @@ MACHINE_NAMES = sorted(path.stem for path in MACHINES.glob("*.json") if "." not 
 TOOL = Tool(version="0.1.0", tables="2026-11-22")
 UNTRIED = Tried(status="not-tried", reason="it is the caller's setting")
 CLASH = "Input type (c10::BFloat16) and bias type (c10::Half) should be the same"
+LOADER = """import torch
+from transformers import AutoModel
+
+model = AutoModel.from_pretrained("a/model", torch_dtype=torch.{dtype})
+if not torch.isfinite(model(**inputs).logits).all():
+    raise SystemExit("not finite: load in float32")"""
 SWITCH = "torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction"
 
 
@@ -91,6 +97,16 @@ def _clash() -> Report:
         place="cuda:0",
         fixes=(Fix(title="Switch it off", kind="setting", code=f"{SWITCH} = False", trial=UNTRIED),),
     )
+    drift = Chart(
+        title="Drift per module",
+        place="cuda:0",
+        steps=("embeddings", "encoder.layer.0.attention.self.query", "encoder.layer.0.output.dense", "pooler.dense"),
+        unit="relative L2",
+        series=(Series(label="bf16", values=(0.0, 0.0012, 0.0191, 0.0244)), Series(label="fp16", values=(0.0, 0.00016, -1.0, -1.0))),
+        limit=0.02,
+        alternative="bf16 drifts most in pooler.dense (0.0244); fp16 is not finite from encoder.layer.0.output.dense on.",
+        caption="Each module's output against the same run in fp32.",
+    )
     raised = GridCell(text=f"RuntimeError: {CLASH}", brief="raises", mark="bad")
     ran = GridCell(text="ran, relative L2 6.6e-04", brief="ran", mark="good")
     return Report(
@@ -139,6 +155,23 @@ def _clash() -> Report:
                 rows=((GridCell(text="fp16"), ran, raised), (GridCell(text="bf16"), raised, ran)),
             ),
             Grid(title="Remedies", columns=("case", "cast-input"), rows=(_cells("fp16/bf16", "passed, fp16"),), caption="Each was run.", detail=True),
+            Grid(
+                title=drift.title,
+                place=drift.place,
+                columns=("module", "bf16", "fp16"),
+                rows=tuple(
+                    _cells(step, *(f"{one.values[at]:.3g}" if one.values[at] >= 0 else "not finite" for one in drift.series))
+                    for at, step in enumerate(drift.steps)
+                ),
+                detail=True,
+            ),
+        ),
+        charts=(drift,),
+        loaders=(
+            Loader(
+                title="Load in fp16", place="cuda:0", code=LOADER.format(dtype="float16"), reason="It has `float16` only; the cast was tried here."
+            ),
+            Loader(title="Load in fp32", place="cpu", code=LOADER.format(dtype="float32")),
         ),
         rules=Rules(
             passed=2,

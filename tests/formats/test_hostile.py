@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 
 from ivdoctor.facts import Site
 from ivdoctor.finding import Fix
+from ivdoctor.formats._words import clean
 from ivdoctor.formats.github import github
 from ivdoctor.formats.html import html
 from ivdoctor.formats.json import json as json_format
 from ivdoctor.formats.junit import junit
 from ivdoctor.formats.markdown import LIMIT, markdown
 from ivdoctor.formats.terminal import terminal
-from ivdoctor.report import Report
+from ivdoctor.report import Loader, Report
 from ivdoctor.schema import schema
 
 PIECES = [
@@ -91,7 +92,7 @@ def poisoned(value: Any, texts: Iterator[str]) -> Any:
         return {key: poisoned(one, texts) for key, one in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         hints = get_type_hints(type(value))
-        kept = set() if isinstance(value, (Fix, Site)) else {"code"}
+        kept = set() if isinstance(value, (Fix, Loader, Site)) else {"code"}
         kept |= {name for name, hint in hints.items() if any(get_origin(one) is Literal for one in (hint, *get_args(hint)))}
         return replace(value, **{one.name: poisoned(getattr(value, one.name), texts) for one in fields(value) if one.name not in kept})
     return value
@@ -113,9 +114,14 @@ def _made(report: Report, texts: list[str]) -> Report:
 
     What may stand at a text's very beginning has tests of its own.
     """
-    numbered = (f"x{number} {text.replace(': ', ':')}" for number, text in enumerate(cycle(texts)))
+    numbered = (f"x{number} {_one(text)}" for number, text in enumerate(cycle(texts)))
     made: Report = poisoned(report, numbered)
     return made
+
+
+def _one(text: str) -> str:
+    """Without the mark between an error's name and its message, which a line break or a colour can hide."""
+    return text.replace(":", ";") if ": " in clean(text) else text
 
 
 class Tags(HTMLParser):

@@ -1,13 +1,16 @@
 """The page: whole in itself, in order, and readable by everybody."""
 
 import re
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
 
 from ivdoctor.formats.html import html
-from ivdoctor.report import Report
+from ivdoctor.report import Report, Series
 
 CSS = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 VOID = {"meta", "link"}
@@ -46,13 +49,26 @@ def test_elements_are_nested_and_closed(report: Report) -> None:
 
 
 def test_needs_nothing_else(report: Report) -> None:
-    """No script, no address to fetch from, and a policy that would refuse both."""
+    """No address to fetch from, and a policy that would refuse it; the one link leads into the page itself."""
     text = html.render(report)
     page = Page(text)
-    assert not {"script", "img", "iframe", "object", "a", "form"} & {name for name, _ in page.elements}
+    assert not {"img", "iframe", "object", "form", "use", "image"} & {name for name, _ in page.elements}
     assert [one["href"] for one in page.all("link")] == ["data:,"]
+    assert [one["href"] for one in page.all("a")] == ["#main"]
+    assert not {name for _, attributes in page.elements for name in attributes} & {"src", "srcset", "action", "style", "xlink:href"}
     assert not re.search(r"url\(|@import|https?:", CSS.findall(text)[0])
     assert any("default-src 'none'" in (one.get("content") or "") for one in page.all("meta"))
+
+
+def test_its_one_script_is_the_one_allowed(report: Report) -> None:
+    """The policy names the script by its hash, so that no other runs, and no element has a script of its own."""
+    text = html.render(report)
+    page = Page(text)
+    assert page.all("script") == [{}]
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    expected = b64encode(sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{expected}';" in text
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
 
 
 def test_headings_are_in_order(report: Report) -> None:
@@ -63,18 +79,27 @@ def test_headings_are_in_order(report: Report) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_the_order_is_verdict_findings_machine_tables_details(clash: Report) -> None:
-    """What matters most comes first."""
-    assert re.findall(r"<h[12]>(.*?)</h[12]>", html.render(clash)) == ["NOT READY", "Findings", "Machine", "Tables", "Details"]
+def test_the_order_is_what_matters_most(clash: Report) -> None:
+    """The verdict, what to do, what is there, the pictures, and then the rest."""
+    assert re.findall(r"<h[12]>(.*?)</h[12]>", html.render(clash)) == [
+        "NOT READY",
+        "Findings",
+        "A loader for this machine",
+        "Machine",
+        "Number formats",
+        "Charts",
+        "Tables",
+        "Details",
+    ]
 
 
 def test_tables_say_what_their_cells_are(report: Report) -> None:
-    """Each table has a caption and a box to scroll in; each heading cell says what it heads."""
+    """Each table has a caption and a box to scroll in, as each picture has; each heading cell says what it heads."""
     page = Page(html.render(report))
     tables = page.all("table")
     assert tables
     assert len(page.all("caption")) == len(tables)
-    assert sum(one.get("class") == "scroll" for one in page.all("div")) == len(tables)
+    assert sum(one.get("class") == "scroll" for one in page.all("div")) == len(tables) + len(page.all("figure"))
     assert {one.get("scope") for one in page.all("th")} == {"col", "row"}
 
 
@@ -101,17 +126,81 @@ def _luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+def _ratio(one: str, other: str) -> float:
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
 @pytest.mark.parametrize("scheme", [0, 1, 2], ids=["light", "dark", "print"])
 def test_contrast_is_enough(clash: Report, scheme: int) -> None:
-    """Every text colour stands off both grounds by WCAG's 4.5 to 1, in each scheme."""
+    """By WCAG, in each scheme: 4.5 to 1 for every text on its ground, 3 to 1 for every line of a chart."""
     blocks = re.findall(r":root \{(.*?)\}", CSS.findall(html.render(clash))[0], re.DOTALL)
     assert len(blocks) == 3
     colours = dict(re.findall(r"--(\w+): (#\w{6})", blocks[scheme]))
-    assert set(colours) == {"page", "panel", "line", "text", "soft", "good", "bad", "poor", "note"}
-    for ground in ("page", "panel"):
-        for name in ("text", "soft", "good", "bad", "poor", "note"):
-            lighter, darker = sorted((_luminance(colours[ground]), _luminance(colours[name])), reverse=True)
-            assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (ground, name)
+    texts = ("text", "soft", "good", "bad", "poor", "note")
+    cells = {"goodfill": "good", "badfill": "bad", "poorfill": "poor", "nonefill": "soft"}
+    series = [f"series{number}" for number in range(1, 5)]
+    assert set(colours) == {"page", "panel", "line", *texts, *cells, *series}
+    for ground, text in [*((ground, text) for ground in ("page", "panel") for text in texts), *cells.items()]:
+        assert _ratio(colours[ground], colours[text]) >= 4.5, (ground, text)
+    for line in (*series, "bad"):
+        assert _ratio(colours["page"], colours[line]) >= 3, line
+        assert _ratio(colours["badfill"], colours[line]) >= 3, line
+
+
+def test_every_block_of_code_can_be_copied(report: Report) -> None:
+    """Each has a button of its own, which says what it copies and is not there without the script."""
+    text = html.render(report)
+    page = Page(text)
+    assert len(page.all("button")) == len(page.all("pre")) == sum(bool(one) for fix in _fixes(report) for one in fix) + len(report.loaders)
+    assert all(one == {"type": "button", "class": "copy", "hidden": None} for one in page.all("button"))
+    said = re.findall(r'<button[^>]*><span>Copy</span><span class="unseen">: (.+?)</span></button>', text)
+    assert len(said) == len(page.all("button"))
+
+
+def _fixes(report: Report) -> list[tuple[str, str, str]]:
+    return [(fix.code, fix.command, fix.diff) for finding in report.findings for fix in finding.fixes]
+
+
+def test_one_loader_is_open(clash: Report) -> None:
+    """The first; each has its place, its reason where there is one, and its code as it was written."""
+    text = html.render(clash)
+    assert re.findall(r'<details class="finding loader"( open|)>\n<summary><h3>(.*?)</h3>', text) == [
+        (" open", "Load in fp16 (cuda:0)"),
+        ("", "Load in fp32 (cpu)"),
+    ]
+    assert "<p>It has <code>float16</code> only; the cast was tried here.</p>" in text
+    assert ".all():\n    raise SystemExit(" in text
+
+
+def test_a_picture_has_its_words_and_its_numbers(clash: Report) -> None:
+    """Each names itself and describes itself, and the table of the same title is folded below it and nowhere else."""
+    text = html.render(clash)
+    figures = re.findall(r"<figure>(.*?)</figure>", text, re.DOTALL)
+    assert len(figures) == 2
+    for figure, title in zip(figures, ("Number formats (cuda:0)", "Drift per module (cuda:0)"), strict=True):
+        (name,) = re.findall(r'<svg id="([\w-]+)" class="picture \w+" role="img"', figure)
+        assert f'aria-labelledby="{name}-title" aria-describedby="{name}-desc"' in figure
+        assert f'<title id="{name}-title">{title}</title>' in figure
+        assert re.search(f'<desc id="{name}-desc">[^<]{{20,}}</desc>', figure)
+        assert re.search(r"<details>.*<table>.*</details>", figure, re.DOTALL)
+        assert text.count(f"<caption><span>{title}</span>") == 1
+    assert clash.charts[0].alternative in figures[1].rpartition("</svg>")[2]
+
+
+def test_a_chart_without_steps_is_told(clash: Report) -> None:
+    """Where there is nothing to draw there is no picture; the words stay."""
+    text = html.render(replace(clash, charts=(replace(clash.charts[0], steps=(), series=()),)))
+    assert 'id="chart-1"' not in text
+    assert f"<p>{clash.charts[0].alternative}</p>" in text
+
+
+def test_many_steps_in_a_point_are_told(clash: Report) -> None:
+    """A reader knows that a point stands for several steps."""
+    steps = tuple(f"layer.{number}" for number in range(1500))
+    values = tuple(1e-3 + number * 1e-6 for number in range(1500))
+    text = html.render(replace(clash, charts=(replace(clash.charts[0], steps=steps, series=(Series(label="bf16", values=values),)),)))
+    assert "Each point is the worst of 3 steps." in text
 
 
 def test_authors_own_code_is_code(clash: Report) -> None:

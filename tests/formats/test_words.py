@@ -79,6 +79,7 @@ def test_measured() -> None:
     """Counts are whole, distances short, and a distance below zero is said in words."""
     tried = Tried(status="failed", metrics={"relative_l2": 0.00534648, "weights_changed": 693.0})
     assert measured(tried) == "relative L2 0.00535, weights changed 693"
+    assert measured(Tried(status="failed", metrics={"relative_l2": 1e300})) == "relative L2 1e+300"
     assert measured(Tried(status="failed", metrics={"relative_l2": -1.0})) == "relative L2 not finite"
 
 

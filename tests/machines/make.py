@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ivdoctor.facts import HALVES, Attempt, Device, Driver, Mismatch, NvmlDevice, Packages, Precision, Torch, Version
+from ivdoctor.facts import HALVES, Attempt, Cpu, Device, Driver, Mismatch, NvmlDevice, Packages, Precision, Torch, Version
 from ivdoctor.outcome import Outcome, Status, known, subject_of
 from ivdoctor.plugins import plugins
 from ivdoctor.snapshot import Snapshot, load
@@ -19,6 +19,7 @@ from ivdoctor.testing import (
     a_device,
     a_driver,
     a_gpu,
+    a_host,
     a_precision,
     a_torch,
     an_environ,
@@ -85,6 +86,25 @@ class Maker:
         others = {one.name: one.version for one in self.machine[Packages].installed}
         return a_torch(version=Version(version), **changes), some_packages(others | {"torch": version})
 
+    def cu128(self) -> tuple[Torch, Packages]:
+        """The first build for CUDA 12.8 that lost Pascal."""
+        return self.torch(
+            "2.8.0+cu128",
+            cuda=(12, 8),
+            cudnn=Version("9.10.2"),
+            arch_list=("sm_70", "sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"),
+            switches=switches(CU128_SWITCHES),
+        )
+
+    def mac(self) -> Snapshot:
+        """Another system altogether: of the recorded machine only the reproduction's text is left out, for nothing was run."""
+        chip = Cpu(name="Apple M2", vendor="Apple", microarchitecture="m2", cores=8, features=())
+        host = replace(a_host(), system="Darwin", release=Version("24.3.0"), machine="arm64", libc="", memory_mib=16384)
+        torch, packages = self.torch("2.6.0", cuda=None, cudnn=None, arch_list=(), cuda_available=False, cpu_capability="DEFAULT", cpu_reports=())
+        facts = (host, chip, a_gpu(a_device("mps", "Apple M2")), torch, packages)
+        origin = "an Apple M2 with 16 GiB, macOS 15.3 and torch 2.6.0; every operation is said to work, bf16 by emulation"
+        return self.snapshot(origin, [*self.machine_outcomes(*facts), *at("cpu", a_precision()), *at("mps", a_precision())])
+
     def gpu(
         self,
         origin: str,
@@ -115,6 +135,8 @@ class Maker:
 
 def at(place: str, precision: Precision, mismatch: Mismatch | None = None) -> Iterator[Outcome]:
     """What was looked at in one place; without a reproduction, that it was not run."""
+    for subject in ("amp", "cast"):
+        yield Outcome(subject=subject, status="absent", place=place, reason=NOT_RUN)
     if mismatch:
         yield Outcome(subject="mismatch", status="ok", place=place, fact=mismatch)
     else:
@@ -124,7 +146,7 @@ def at(place: str, precision: Precision, mismatch: Mismatch | None = None) -> It
 
 def nowhere(place: str, reason: str) -> Iterator[Outcome]:
     """A place that nothing was tried at."""
-    for subject in ("mismatch", "precision"):
+    for subject in ("amp", "cast", "mismatch", "precision"):
         yield Outcome(subject=subject, status="absent", place=place, reason=reason)
 
 
@@ -217,6 +239,18 @@ def healthy(make: Maker) -> Iterator[tuple[str, Snapshot]]:
             torch,
         ),
     )
+    b200 = ("sm_100", "NVIDIA B200")
+    yield (
+        "b200",
+        make.gpu(
+            f"an {b200[1]}, torch 2.8.0+cu128 and driver 570.124.06; every operation is said to work",
+            a_device(*b200, memory_mib=182642),
+            an_nvml_device(*b200, architecture="Blackwell", memory_mib=183359),
+            NATIVE,
+            make.cu128(),
+            driver=a_driver(version=Version("570.124.06"), cuda=(12, 8)),
+        ),
+    )
     rocm = make.torch(
         "2.6.0+rocm6.2.4",
         cuda=None,
@@ -225,6 +259,7 @@ def healthy(make: Maker) -> Iterator[tuple[str, Snapshot]]:
         arch_list=("gfx900", "gfx906", "gfx908", "gfx90a", "gfx942", "gfx1030", "gfx1100", "gfx1101"),
     )
     mi300x = a_device("gfx942", "AMD Instinct MI300X", memory_mib=196592)
+    yield "m2", make.mac()
     yield "mi300x", make.gpu("an AMD Instinct MI300X and torch 2.6.0+rocm6.2.4; every operation is said to work", mi300x, None, NATIVE, rocm)
 
 
@@ -276,13 +311,6 @@ def sick(make: Maker) -> Iterator[tuple[str, Snapshot]]:
         ),
     )
     p40 = ("sm_61", "Tesla P40")
-    cu128 = make.torch(
-        "2.8.0+cu128",
-        cuda=(12, 8),
-        cudnn=Version("9.10.2"),
-        arch_list=("sm_70", "sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"),
-        switches=switches(CU128_SWITCHES),
-    )
     yield (
         "wheel-without-sm61",
         make.gpu(
@@ -290,7 +318,7 @@ def sick(make: Maker) -> Iterator[tuple[str, Snapshot]]:
             a_device(*p40, memory_mib=24445),
             an_nvml_device(*p40, architecture="Pascal", memory_mib=24576),
             no_image(native=False),
-            cu128,
+            make.cu128(),
             driver=a_driver(version=Version("570.124.06"), cuda=(12, 8)),
         ),
     )

@@ -17,8 +17,10 @@ from ivdoctor.rules.ivd2xx import (
 )
 from ivdoctor.testing import (
     OPERATIONS,
+    a_cast,
     a_cpu,
     a_mismatch,
+    a_model,
     a_place,
     a_precision,
     a_torch,
@@ -241,6 +243,25 @@ def test_ivd204_fires_as_a_warning_where_a_slow_format_was_asked_for(dtype: Half
     """This CPU has bf16 instructions and none for fp16."""
     (found,) = findings(half_precision_slow_on_this_cpu, a_place("cpu", features=("avx512_bf16",)), Asked(dtype=dtype))
     assert found.severity is severity
+
+
+def test_ivd204_fires_with_how_long_a_pass_of_the_model_took() -> None:
+    """Of the formats that are slow here, against what it was compared with; the fix is a line that was run."""
+    (found,) = findings(half_precision_slow_on_this_cpu, a_place("cpu", features=("avx512_bf16",)), a_cast(), a_model())
+    assert found.evidence[-1] == "measured: a pass of model in fp16 takes 2.6 times as long as in fp32"
+    assert not any("in bf16 takes" in line for line in found.evidence)
+    assert [fix.code for fix in found.fixes] == ["model = LlamaForCausalLM.from_pretrained(path, dtype=torch.float32)"]
+    assert (found.fixes[0].trial.status, found.fixes[0].trial.how) == ("passed", "real-run")
+    (found,) = findings(half_precision_slow_on_this_cpu, a_place(), a_cast(baseline="bf16"), a_model())
+    assert found.evidence[-1] == "measured: a pass of model in fp16 takes 2.6 times as long as in bf16"
+    assert found.fixes[0].trial.status == "not-tried"
+
+
+def test_ivd204_fires_without_a_measurement_where_none_was_taken() -> None:
+    """A miniature is not timed, and a format that raised or was skipped took no time."""
+    for cast in (a_cast(how="miniature"), a_cast(skipped={"fp16": "8 minutes"}, raised={"bf16": "no"})):
+        (found,) = findings(half_precision_slow_on_this_cpu, a_place(), cast)
+        assert not any(line.startswith("measured") for line in found.evidence)
 
 
 @pytest.mark.parametrize("place", [a_place("cpu", features=("amx_bf16", "amx_fp16")), a_place("cpu", features=("asimdhp", "bf16")), T4])

@@ -24,6 +24,7 @@ UNIQUE = {
     "bf16_flag": ("backend", "torch_from"),
     "cpu_features": ("feature",),
     "environ": ("name",),
+    "fp16_range": ("model_type",),
     "packages": ("name",),
 }
 """What tells the rows of a table apart."""
@@ -251,3 +252,31 @@ def test_the_meanings_of_the_bf16_flag_follow_each_other_without_gap(backend: st
 def test_the_newest_date_is_the_tables_own() -> None:
     """How old what is known is, in every report."""
     assert newest() == max(row["date"] for path in FILES for row in table(path.stem))
+
+
+FP16_RANGE = table("fp16_range")
+LOOKED_UP_IN = (5, 23)
+"""The transformers that knows every family of the table."""
+
+
+def test_the_range_of_a_family_is_told_in_one_of_two_words() -> None:
+    """IVD605 asks for `overflows`; with any other word a family that does would pass for one that stays."""
+    assert {row["verdict"] for row in FP16_RANGE} == {"overflows", "stays"}
+
+
+@pytest.mark.parametrize("row", FP16_RANGE, ids=lambda row: row["model_type"])
+def test_the_range_of_a_family_says_what_was_seen_and_where(row: dict[str, str]) -> None:
+    """A sentence, and a report that can be looked up by its number."""
+    assert len(row["note"].split()) >= 5
+    assert re.search(r"(issues?|pull requests?|discussions?) \d+", row["source"])
+    assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", row["model_type"])
+
+
+@pytest.mark.parametrize("row", FP16_RANGE, ids=lambda row: row["model_type"])
+def test_the_range_is_of_a_family_that_transformers_knows(row: dict[str, str]) -> None:
+    """By the word that its config.json says: a misspelt one would never be found."""
+    version = pytest.importorskip("transformers").__version__
+    families = pytest.importorskip("transformers.models.auto.configuration_auto").CONFIG_MAPPING_NAMES
+    if release(version) < LOOKED_UP_IN and row["model_type"] not in families:
+        pytest.skip(f"transformers {version} is older than the table, and may not know {row['model_type']} yet")
+    assert row["model_type"] in families

@@ -1,0 +1,12 @@
+"""
+What a model's files say by themselves: the configuration, and the headers of the weights.
+
+The standard library alone; no weight is read, nothing is unpickled, and bad input ends in `Unreadable`, soon and without much memory.
+"""
+
+from .checkpoint import folder_of, read_checkpoint, tensors
+from .config import name_of, read_config
+from .header import Tensor
+from .reading import Nothing, Torn, Unreadable
+
+__all__ = ["Nothing", "Tensor", "Torn", "Unreadable", "folder_of", "name_of", "read_checkpoint", "read_config", "tensors"]

@@ -1,0 +1,59 @@
+"""`config.json`."""
+
+import os
+import re
+from typing import Any
+
+from ..text import say
+from .reading import Torn, Unreadable, is_folder, parsed, shown, small
+
+CONFIG = "config.json"
+
+LARGEST = 10 * 2**20
+"""Bytes of a configuration: real ones have a few thousand, those that list a vocabulary some hundred thousand."""
+
+DEEPEST = 64
+"""Levels of nesting: more than any model has parts within parts, few enough for whoever walks it by recursion."""
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """
+    The configuration of a folder, or of the file itself.
+
+    Raises:
+        Nothing: the folder has none, or is not there.
+        Unreadable: it is too large, no regular file, no JSON, or no object.
+    """
+    folder = is_folder(path)
+    file = CONFIG if folder else os.path.basename(path)
+    config = parsed(small(os.path.join(path, CONFIG) if folder else path, file, LARGEST), file)
+    if not isinstance(config, dict):
+        raise Torn(say("{file}: no JSON object", file=shown(file)))
+    _measure(config, file)
+    return config
+
+
+def _measure(config: dict[str, Any], file: str) -> None:
+    """Level by level: a walk that called itself would end where it should warn."""
+    level: list[Any] = [config]
+    for _ in range(DEEPEST):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one) if isinstance(inner, (dict, list))]
+        if not level:
+            return
+    raise Unreadable(say("{file}: nested deeper than {levels} levels", file=shown(file), levels=DEEPEST))
+
+
+def name_of(path: str) -> str:
+    """
+    What reports call the model: the folder's own name, or a file's, without the path.
+
+    A snapshot in the cache of huggingface_hub lies in a folder named for its commit, and has the repository's name.
+    """
+    full = os.path.abspath(path)
+    if os.path.basename(full) == CONFIG and not os.path.isdir(full):
+        full = os.path.dirname(full)
+    cached = re.search(r"[\\/]models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+$", full)
+    if cached:
+        return shown(cached[1].replace("--", "/", 1))
+    name = os.path.basename(full)
+    return shown(name.removesuffix(".json") or "model")

@@ -1,0 +1,172 @@
+"""The header of one safetensors file, checked as strictly as the library of that name does: what that reads is not called torn."""
+
+import os
+import re
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from ..text import say
+from .reading import POINTER, Refused, Torn, Unreadable, opened, parsed, read, shown
+
+LARGEST = 100_000_000
+"""Bytes of a header, by the format."""
+
+MOST_PARTS = 4_000_000
+"""Objects and lists in a header, three a tensor: more would take gigabytes of memory to look at."""
+
+MOST = 2**63
+"""Elements and bytes below which everything real stays."""
+
+DTYPES = {
+    "F64": ("float64", 64),
+    "F32": ("float32", 32),
+    "F16": ("float16", 16),
+    "BF16": ("bfloat16", 16),
+    "F8_E4M3": ("float8_e4m3fn", 8),
+    "F8_E5M2": ("float8_e5m2", 8),
+    "F8_E4M3FNUZ": ("float8_e4m3fnuz", 8),
+    "F8_E5M2FNUZ": ("float8_e5m2fnuz", 8),
+    "F8_E8M0": ("float8_e8m0fnu", 8),
+    "F6_E2M3": ("float6_e2m3", 6),
+    "F6_E3M2": ("float6_e3m2", 6),
+    "F4": ("float4_e2m1fn_x2", 4),
+    "C64": ("complex64", 64),
+    "I64": ("int64", 64),
+    "I32": ("int32", 32),
+    "I16": ("int16", 16),
+    "I8": ("int8", 8),
+    "U64": ("uint64", 64),
+    "U32": ("uint32", 32),
+    "U16": ("uint16", 16),
+    "U8": ("uint8", 8),
+    "BOOL": ("bool", 8),
+}
+"""The format's name, torch's where torch has one, and bits an element."""
+
+
+class Tensor(NamedTuple):
+    """One tensor of a checkpoint."""
+
+    name: str
+    dtype: str
+    """torch's name: `bfloat16`."""
+    shape: tuple[int, ...]
+    file: str
+    """Relative to the folder."""
+    start: int
+    """First byte, counted from the beginning of the file."""
+    end: int
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds; of a format that packs two in a byte, each."""
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+
+def read_header(path: str, file: str) -> tuple[int, tuple[Tensor, ...]]:
+    """
+    Length of the header, and the tensors in the order in which they lie in the file.
+
+    Raises:
+        Nothing: there is no such file.
+        Torn: header and file do not agree.
+        Unreadable: it cannot be opened or read, or has a dtype that is newer than this table.
+    """
+    with opened(path, file) as source:
+        size = os.fstat(source.fileno()).st_size
+        first = read(source, 8, file)
+        length = int.from_bytes(first, "little")
+        wrong = _length(first, length, size, first + read(source, len(POINTER) - 8, file) == POINTER)
+        if wrong:
+            raise Torn(f"{shown(file)}: {wrong}")
+        source.seek(8)
+        text = read(source, length, file)
+        if len(text) < length or os.fstat(source.fileno()).st_size != size:
+            raise Torn(say("{file}: it changes while it is read", file=shown(file)))
+    if text.count(b"{") + text.count(b"[") > MOST_PARTS:
+        raise Torn(say("{file}: a header of more than {count} parts", file=shown(file), count=MOST_PARTS))
+    header = parsed(text, file, parse_constant=_no_constant)
+    if not isinstance(header, dict):
+        raise Torn(say("{file}: its header is no JSON object", file=shown(file)))
+    try:
+        return length, _laid_out(list(_tensors(header, file, 8 + length)), 8 + length, size)
+    except Refused as error:
+        raise Torn(f"{shown(file)}: {error}") from None
+
+
+def _length(first: bytes, length: int, size: int, pointer: bool) -> str:
+    """What is wrong with the first eight bytes, if anything."""
+    if not size:
+        return say("it is empty")
+    if pointer:
+        return say("a Git LFS pointer, whose content was not downloaded")
+    if len(first) < 8:  # noqa: PLR2004  # the format's own number
+        return say("it ends after {size} bytes, before its header", size=size)
+    if length > LARGEST:
+        return say("a header of {length} bytes, where the format allows {limit}", length=length, limit=LARGEST)
+    if length > size - 8:
+        return say("its header has {length} bytes, and the file {size}", length=length, size=size)
+    return ""
+
+
+def _no_constant(name: str) -> None:
+    raise Refused(say("{name} in its header", name=name))
+
+
+def _tensors(header: dict[str, Any], file: str, begin: int) -> Iterator[Tensor]:
+    """Each by itself: a known dtype, a shape, and offsets that fit both."""
+    metadata = header.pop("__metadata__", None)
+    if metadata is not None and not (isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())):
+        raise Refused(say("its metadata are no texts"))
+    for name, entry in header.items():
+        try:
+            kind, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+            dtype, bits = DTYPES.get(kind, ("", 0))
+            numbers = [*shape, start, end]
+        except (KeyError, TypeError, ValueError):
+            raise Refused(say("its header does not describe the tensor {name}", name=shown(name))) from None
+        if not dtype:
+            raise _unknown(kind, name, file)
+        if not isinstance(shape, list) or not all(type(number) is int and 0 <= number < MOST for number in numbers):
+            raise Refused(say("the tensor {name} has no usable shape or offsets", name=shown(name)))
+        if _bits(shape, bits) != 8 * (end - start):
+            raise Refused(
+                say("the tensor {name} has {bytes} bytes, which its dtype and shape do not take", name=shown(name), bytes=end - start),
+            )
+        yield Tensor(name, dtype, tuple(shape), file, begin + start, begin + end)
+
+
+def _unknown(kind: object, name: str, file: str) -> Exception:
+    """The format grows: a dtype that looks like one is no fault of the file."""
+    if isinstance(kind, str) and re.fullmatch(r"[A-Z][A-Z0-9_]{1,15}", kind):
+        return Unreadable(say("{file}: the tensor {name} has the dtype {dtype}, unknown to ivdoctor", file=shown(file), name=shown(name), dtype=kind))
+    return Refused(say("the tensor {name} has no dtype", name=shown(name)))
+
+
+def _bits(shape: list[int], bits: int) -> int:
+    """Of the whole tensor; -1 once it is beyond anything real, so that a long shape costs no long numbers."""
+    if 0 in shape:
+        return 0
+    for size in shape:
+        bits *= size
+        if bits >= 8 * MOST:
+            return -1
+    return bits
+
+
+def _laid_out(tensors: list[Tensor], begin: int, size: int) -> tuple[Tensor, ...]:
+    """All together: one behind the other, from the header to the end of the file."""
+    tensors.sort(key=itemgetter(4, 5))
+    for tensor in tensors:
+        if tensor.start != begin:
+            raise Refused(
+                say("the tensor {name} begins at byte {start}, where {begin} was due", name=shown(tensor.name), start=tensor.start, begin=begin)
+            )
+        begin = tensor.end
+    if begin != size:
+        raise Refused(say("its header describes {described} bytes, and the file has {size}", described=begin, size=size))
+    return tuple(tensors)

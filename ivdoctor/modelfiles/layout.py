@@ -1,0 +1,162 @@
+"""Which files of a folder are the weights, by their names and by the index."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal
+
+from ..text import say
+from .reading import Nothing, Torn, Unreadable, is_folder, parsed, reason, shown, small
+
+Format = Literal["safetensors", "pickle", "other"]
+
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+
+SHARD = re.compile(r"(.{1,200})-(\d{5})-of-(\d{5})\.safetensors")
+PICKLE = re.compile(r"pytorch_model.*\.bin|.*\.(?:pt|pth|ckpt)")
+OTHER = re.compile(r".*\.(?:gguf|ggml|onnx|h5|msgpack|npz|bin)")
+TRAINING = re.compile(r"(?:training_args|optimizer|scheduler|scaler|rng_state|trainer_state).*")
+"""Saved beside the weights, and none."""
+
+LARGEST_INDEX = 100 * 2**20
+"""Bytes: the largest in public, of a thousand billion weights in experts, has about thirty million."""
+
+MOST_FILES = 10_000
+"""Shards of one checkpoint: the largest in public have a few hundred."""
+
+MOST_ENTRIES = 100_000
+"""Names in a folder."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Layout:
+    """The files that make up a checkpoint."""
+
+    format: Format
+    files: list[str]
+    missing: list[str] = field(default_factory=list)
+    torn: list[str] = field(default_factory=list)
+    """`FILE: reason`."""
+    tensors: dict[str, list[str]] = field(default_factory=dict)
+    """What the index puts in each file."""
+
+
+def layout_of(folder: str) -> Layout:
+    """
+    In the order in which transformers looks, and then by what the names say.
+
+    Raises:
+        Nothing: there are no weights.
+        Unreadable: the folder or the index cannot be looked at, or nobody can say which files are the model's.
+    """
+    names = _names(folder)
+    layout = _named(folder, names)
+    gone = [name for name in layout.files if name not in names or _dangling(os.path.join(folder, name))]
+    layout.files = sorted(set(layout.files).difference(gone))
+    layout.missing += gone
+    return layout
+
+
+def _names(folder: str) -> frozenset[str]:
+    if not is_folder(folder):
+        raise Nothing(say("it is no folder"))
+    try:
+        with os.scandir(folder) as entries:
+            names = frozenset(entry.name for entry in islice(entries, MOST_ENTRIES + 1))
+    except OSError as error:
+        raise Unreadable(say("the folder cannot be listed: {reason}", reason=reason(error))) from error
+    if len(names) > MOST_ENTRIES:
+        raise Unreadable(say("the folder has more than {count} entries", count=MOST_ENTRIES))
+    return names
+
+
+def _dangling(path: str) -> bool:
+    """A link whose target was deleted, as clearing a cache leaves them; a circle of links is no such one."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # whoever opens it will say what is wrong
+    return False
+
+
+def _named(folder: str, names: frozenset[str]) -> Layout:
+    if SINGLE in names and (INDEX not in names or os.path.isfile(os.path.join(folder, SINGLE))):
+        return Layout(format="safetensors", files=[SINGLE])
+    if INDEX in names:
+        return _indexed(folder, INDEX, "safetensors", names)
+    safe = sorted(name for name in names if name.endswith(".safetensors"))
+    if safe:
+        return _unindexed(safe)
+    if PICKLED in names:
+        return Layout(format="pickle", files=[PICKLED])
+    if PICKLED_INDEX in names:
+        return _indexed(folder, PICKLED_INDEX, "pickle", names)
+    kinds: tuple[tuple[Format, re.Pattern[str]], ...] = (("pickle", PICKLE), ("other", OTHER))
+    for kind, pattern in kinds:
+        files = [name for name in names if pattern.fullmatch(name) and not TRAINING.fullmatch(name)]
+        if files:
+            return Layout(format=kind, files=files)
+    raise Nothing(say("the folder has no weights"))
+
+
+def _indexed(folder: str, index: str, kind: Format, names: frozenset[str]) -> Layout:
+    """By the index; where that is torn, by the names of the files, and the index is one of the torn."""
+    try:
+        promised = _promised(folder, index)
+    except (Torn, Nothing) as error:  # Nothing: a link whose target was deleted
+        pattern = PICKLE if kind == "pickle" else SHARD
+        files = [name for name in names if pattern.fullmatch(name)]
+        gone = isinstance(error, Nothing)
+        return Layout(format=kind, files=files, missing=[index] if gone else [], torn=[] if gone else [str(error)])
+    outside = sorted(name for name in promised if not _plain(name))
+    return Layout(
+        format=kind,
+        files=[name for name in promised if _plain(name)],
+        torn=[say("{file}: points outside the folder", file=shown(name)) for name in outside],
+        tensors=promised,
+    )
+
+
+def _promised(folder: str, index: str) -> dict[str, list[str]]:
+    """The tensors that the index puts in each file."""
+    content = parsed(small(os.path.join(folder, index), index, LARGEST_INDEX), index)
+    weights = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not weights or not all(isinstance(file, str) for file in weights.values()):
+        raise Torn(say("{file}: no map from tensors to files", file=index))
+    promised: dict[str, list[str]] = {}
+    for tensor, file in weights.items():
+        promised.setdefault(file, []).append(tensor)
+    if len(promised) > MOST_FILES:
+        raise Unreadable(say("{file}: names {count} files, and the limit is {limit}", file=index, count=len(promised), limit=MOST_FILES))
+    return promised
+
+
+def _plain(name: str) -> bool:
+    """Whether it names a file of the folder itself, on every system."""
+    try:
+        length = len(os.fsencode(name))
+    except UnicodeEncodeError:
+        return False
+    return 0 < length <= 255 and name not in (".", "..") and not set(name) & set("/\\:\0")  # noqa: PLR2004  # of every usual file system
+
+
+def _unindexed(safe: list[str]) -> Layout:
+    """Shards whose index was not downloaded, or one file of another name than usual."""
+    shards = [match for match in map(SHARD.fullmatch, safe) if match]
+    sets = {(match[1], match[3]) for match in shards}
+    usual = {one for one in sets if one[0] == "model"} or sets
+    if not sets and len(safe) == 1:
+        return Layout(format="safetensors", files=safe)
+    if len(usual) != 1:
+        raise Unreadable(say("{count} safetensors files and no index: which are the model's is unknown", count=len(safe)))
+    ((stem, total),) = usual
+    numbers = {int(match[2]) for match in shards if (match[1], match[3]) == (stem, total)}
+    begin = 0 if 0 in numbers else 1
+    if int(total) > MOST_FILES or max(numbers) >= begin + int(total):
+        raise Unreadable(say("{file}: there can be no such set of files", file=shown(f"{stem}-NNNNN-of-{total}.safetensors")))
+    files = [f"{stem}-{number:05}-of-{total}.safetensors" for number in range(begin, begin + int(total))]
+    return Layout(format="safetensors", files=files, missing=[f"{stem}.safetensors.index.json"])

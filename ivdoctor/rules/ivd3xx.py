@@ -1,0 +1,265 @@
+"""IVD3xx: model files, quantisation, memory."""
+
+import re
+from collections.abc import Iterator
+
+from ..facts import HALVES, TORCH_NAME, Asked, Cast, Checkpoint, Model, Packages, Place
+from ..finding import Fix, Problem, Severity
+from ..rule import rule
+from ..text import count, say
+from ._remedies import caveat, untried
+from ._weights import CAST, SHARE, gib, load, loaded, share, smaller, some, torch_name
+
+NO_DOWNLOAD = "ivdoctor downloads nothing"
+
+FEW = 8
+"""File names that a command may have."""
+
+CONVERT = """\
+weights = torch.load("pytorch_model.bin", map_location="cpu", weights_only=True)
+safetensors.torch.save_file({name: one.clone().contiguous() for name, one in weights.items()}, "model.safetensors", {"format": "pt"})"""
+"""It keeps every weight and its dtype, which loading a model and saving it again need not."""
+
+WIDER = {"float64": 3, "float32": 2, "bfloat16": 1, "float16": 1}
+"""Rank by what fits into what: neither half format holds the other."""
+
+
+@rule("IVD301", severity=Severity.ERROR)
+def checkpoint_incomplete(checkpoint: Checkpoint) -> Iterator[Problem]:
+    """
+    Files of the checkpoint are missing, or torn.
+
+    An index names every file of a checkpoint, and a safetensors header says how long its file is: a download that was cut
+    off, a Git LFS pointer that was never fetched and a file that was damaged show without loading anything. What a loader says
+    of them is often about something else.
+
+    Source: the safetensors format, github.com/huggingface/safetensors (2026-11-23).
+
+    ## Fix
+    Download the named files again.
+    """
+    if not checkpoint.missing and not checkpoint.torn:
+        return
+    names = [*checkpoint.missing, *(line.partition(": ")[0] for line in checkpoint.torn)]
+    usable = len(names) <= FEW and all(re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) for name in names)
+    files = " ".join(names) if usable else '--include "*.safetensors" "*.safetensors.index.json"'
+    yield Problem(
+        message=_incomplete(len(checkpoint.missing), len(checkpoint.torn)),
+        evidence=some(
+            (*(say("missing: {file}", file=file) for file in checkpoint.missing), *(say("torn: {line}", line=line) for line in checkpoint.torn))
+        ),
+        fixes=(
+            Fix(
+                title=say("Download those files again; without --force-download a torn one stays in the cache"),
+                kind="command",
+                command=f"hf download REPOSITORY {files} --force-download",
+                trial=untried(say(NO_DOWNLOAD)),
+            ),
+        ),
+    )
+
+
+def _incomplete(missing: int, torn: int) -> str:
+    """Without a count of nothing."""
+    if not torn:
+        return count("{number} file of the checkpoint is missing", "{number} files of the checkpoint are missing", missing)
+    if not missing:
+        return count("{number} file of the checkpoint is torn", "{number} files of the checkpoint are torn", torn)
+    return say("of the checkpoint's files {missing} are missing and {torn} torn", missing=missing, torn=torn)
+
+
+@rule("IVD302", severity=Severity.WARNING)
+def parameters_without_weights(cast: Cast) -> Iterator[Problem]:
+    """
+    The configuration asks for parameters that the files do not hold.
+
+    The loader fills them with random numbers and says so in a log line. The model runs, its output is of no use, and whatever was
+    measured on it is not about the real model. Usual where a checkpoint lacks the head of the class that loads it.
+
+    ## Fix
+    Load with the class that the checkpoint was saved from, or get the complete checkpoint.
+    """
+    if not cast.missing:
+        return
+    yield Problem(
+        message=say("parameters of {model} that its files do not hold, and that were random: {count}", count=len(cast.missing), model=cast.model),
+        evidence=some(cast.missing),
+        fixes=(
+            Fix(
+                title=say("Load with the class the checkpoint was saved from: `architectures` in config.json"),
+                trial=untried(say("which class was meant only its author knows")),
+            ),
+        ),
+    )
+
+
+@rule("IVD303", severity=Severity.ERROR, category="neg-oom")
+def model_does_not_fit(checkpoint: Checkpoint, place: Place, asked: Asked, packages: Packages | None) -> Iterator[Problem]:
+    """
+    The weights alone are larger than the memory, or leave next to nothing of it.
+
+    Bytes are counted from the headers, in the format asked about, or as stored where none was. Activations, caches and the
+    runtime come on top, so that what is not found here may still not fit. Above nine tenths it is a warning, and so it is where the
+    weights fit only when spread over several equal devices.
+
+    ## Fix
+    Load in a format of half the width where the weights are not that already, spread the model, quantise it, or take more memory.
+    """
+    needed = loaded(checkpoint, asked.dtype)
+    memory = place.memory_mib * 2**20
+    if not memory or needed <= SHARE * memory:
+        return
+    spread = place.count > 1 and needed <= SHARE * memory * place.count
+    yield Problem(
+        message=say("the weights take {needed} of the {memory} of {title}", needed=gib(needed), memory=gib(memory), title=place.title),
+        evidence=(
+            say("as stored: {size}", size=gib(loaded(checkpoint, "auto"))),
+            *(say("in {dtype}: {size}", dtype=TORCH_NAME[one], size=gib(loaded(checkpoint, one))) for one in HALVES if checkpoint.stored),
+            say("memory of {place}: {size}", place=place.name, size=gib(memory)),
+        ),
+        severity=Severity.WARNING if needed <= memory or spread else None,
+        fixes=tuple(_room(checkpoint, place, asked, packages, spread=spread)),
+    )
+
+
+def _room(checkpoint: Checkpoint, place: Place, asked: Asked, packages: Packages | None, *, spread: bool) -> Iterator[Fix]:
+    """Half the width first: it needs nothing else. Then the devices that are there, then other weights or another machine."""
+    less = smaller(checkpoint, place, asked)
+    if less:
+        size = gib(loaded(checkpoint, less))
+        yield Fix(
+            title=say("Load in {dtype}: {size}", dtype=torch_name(less), size=size) + caveat(less, place),
+            code=load(torch_name(less), packages),
+            trial=untried(say("it is arithmetic: {size} of weights", size=size)),
+        )
+    if spread:
+        yield Fix(
+            title=say("Spread the layers over the {count} devices", count=place.count),
+            code=load('"auto", device_map="auto"', packages),
+            trial=untried(say("it is arithmetic, and leaves out what the layers pass on")),
+        )
+    yield Fix(
+        title=say("Take a checkpoint of fewer bits, or more memory"),
+        kind="hardware",
+        trial=untried(say("which of them is there ivdoctor does not know")),
+    )
+
+
+@rule("IVD304", severity=Severity.WARNING)
+def pickled_checkpoint(checkpoint: Checkpoint) -> Iterator[Problem]:
+    """
+    The only weights are pickled files.
+
+    Unpickling can run code that the file brings along, and such files say nothing of dtypes and sizes before they are loaded.
+    ivdoctor does not open them: what depends on the stored weights is not judged.
+
+    Source: pytorch.org/docs, torch.load and its `weights_only` (2026-11-23).
+
+    ## Fix
+    Convert the weights to safetensors once, where their author is trusted.
+    """
+    if checkpoint.format != "pickle":
+        return
+    yield Problem(
+        message=say("the weights are {count} pickled file(s), {size}, and were not opened", count=checkpoint.files, size=gib(checkpoint.bytes)),
+        fixes=(
+            Fix(
+                title=say("Convert each file to safetensors once"),
+                code=CONVERT,
+                trial=untried(say("ivdoctor unpickles nothing")),
+            ),
+        ),
+    )
+
+
+@rule("IVD305", severity=Severity.NOTE, category="neg-remote-code-config")
+def model_brings_its_own_code(model: Model) -> Iterator[Problem]:
+    """
+    The configuration names Python code of the repository, which ivdoctor does not run.
+
+    Such a model loads with `trust_remote_code=True` alone, and its code may do anything. Written for one release of
+    transformers, it often breaks with the next.
+
+    ## Fix
+    Read the code, keep to one revision of it, and pass the flag.
+    """
+    if not model.remote_code:
+        return
+    yield Problem(
+        message=say("{model} brings code of its own (auto_map), and ivdoctor does not run it", model=model.name),
+        evidence=tuple(say("architectures: {names}", names=", ".join(model.architectures)) for _ in model.architectures[:1]),
+        fixes=(
+            Fix(
+                title=say("Read the code, then load that revision of it"),
+                code='model = AutoModel.from_pretrained(repository, revision="…", trust_remote_code=True)',
+                trial=untried(say("ivdoctor runs no code of a repository")),
+            ),
+        ),
+    )
+
+
+@rule("IVD306", severity=Severity.NOTE, category="quant-kernel-dtype")
+def quantised_model_must_not_be_cast(model: Model, asked: Asked, packages: Packages | None) -> Iterator[Problem]:
+    """
+    The weights are quantised: casting the model as a whole is wrong.
+
+    What is packed is no number of that dtype. transformers refuses the cast for some methods; for others it goes through, and the
+    scales or the packed values are lost. The format in which such a model computes is chosen when it is loaded. A warning
+    where a precision was asked for by name.
+
+    Source: transformers, `PreTrainedModel.to` and `.half` (5.23, 2026-11-23).
+
+    ## Fix
+    Leave out `.half()`, `.bfloat16()` and `.to(dtype)`, and name the dtype when loading.
+    """
+    if not model.quantization:
+        return
+    named = asked.dtype != "auto"
+    yield Problem(
+        message=say("{model} is quantised ({method}): .half() and .to(dtype) must not be used on it", model=model.name, method=model.quantization),
+        evidence=(f"quantization_config.quant_method = {model.quantization}",),
+        severity=Severity.WARNING if named else None,
+        fixes=(
+            Fix(
+                title=say("Leave the dtype to the configuration, and cast nothing afterwards"),
+                code=load('"auto"', packages),
+                trial=untried(say("its kernels are not tried here")),
+            ),
+        ),
+    )
+
+
+@rule("IVD307", severity=Severity.WARNING, category="silent-wrong-dtype")
+def dtype_of_config_and_weights_differ(model: Model, checkpoint: Checkpoint, asked: Asked, packages: Packages | None) -> Iterator[Problem]:
+    """
+    The configuration names another dtype than the weights are stored in.
+
+    A loader that is told nothing, or `auto`, follows the configuration and casts in silence: bfloat16 weights under
+    `torch_dtype: float16` lose everything outside float16's range. Where the configuration names a wider
+    format nothing is lost but memory, and that is a note. Quantised weights are of another dtype on purpose, and a precision asked for by
+    name overrules the configuration.
+
+    Source: transformers 5.23 and 4.40 (2026-11-22), by loading both kinds of checkpoint.
+
+    ## Fix
+    Name the dtype of the weights when loading, or set it in config.json.
+    """
+    floats = [one for one in checkpoint.stored if one.dtype in CAST]
+    if not floats or model.dtype not in CAST or model.quantization or asked.dtype != "auto" or floats[0].dtype == model.dtype:
+        return
+    stored, whole = floats[0], sum(one.parameters for one in floats)
+    yield Problem(
+        message=say("config.json says {config}, and most weights are {stored}", config=model.dtype, stored=stored.dtype),
+        evidence=(
+            f"config.json: dtype = {model.dtype}",
+            say("{share} of {count} parameters are {stored}", share=share(stored.parameters, whole), count=whole, stored=stored.dtype),
+        ),
+        severity=Severity.NOTE if WIDER[model.dtype] > WIDER[stored.dtype] else None,
+        fixes=(
+            Fix(
+                title=say("Name the dtype when loading"),
+                code=load(f"torch.{stored.dtype}", packages),
+                trial=untried(say("it is a line of the caller's code")),
+            ),
+        ),
+    )

@@ -1,0 +1,310 @@
+"""Cast, then infer: a baseline in fp32, the same weights in bf16 and fp16, and what is left of the numbers."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..facts import FP16_MAX, TORCH_NAME, WRONG, Asked, Cast, CastRun, Fed, Half, Kept, Trial
+from ..probe import Absent, DeviceFault
+from ..text import say
+from . import miniature
+from .compare import compared, main_output
+from .failure import device_is_lost, first_line, location
+from .hooks import Baseline, Comparison, lost_at
+from .inputs import Inputs, given, sample
+from .peak import Cost, measured
+from .recast import recast
+from .rounding import kept, rounding
+from .run import LastFunction
+
+SHORT_ON = 300.0
+"""Seconds a single pass may be expected to take; a format that would take longer here is not run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A model on the CPU in its baseline format, and what goes in."""
+
+    name: str
+    model: nn.Module
+    inputs: Inputs
+    baseline: Half
+    device: str
+    real: bool
+    """Not the miniature: its passes are worth timing."""
+    kept: tuple[Kept, ...] = ()
+
+    def call(self, dtype: Half, floats: Half | None = None) -> Callable[[], Any]:
+        """A forward pass; the weights must be in this format already, the floating inputs are brought to it, or to `floats`."""
+        tensors = self.inputs.to(self.device, _torch(floats or dtype))
+        return lambda: self.model(**tensors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The baseline's outputs and cost."""
+
+    watch: Baseline
+    name: str
+    output: Tensor
+    cost: Cost | None
+    weights_mib: float
+    seconds: float
+    """Of the first pass."""
+
+    @property
+    def warm(self) -> float:
+        """Seconds of a pass; the first one where no other was made."""
+        return self.cost.seconds if self.cost else self.seconds
+
+
+def cast_then_infer(device: str, asked: Asked) -> Cast:
+    """
+    The miniature, or the model in the folder that was asked about, on one device.
+
+    Raises:
+        Absent: the model cannot be loaded or run here, in one line.
+        DeviceFault: the device was lost on the way.
+    """
+    if not asked.model:
+        torch.set_num_threads(1)
+        model, pixels, ids = miniature.build()
+        inputs = Inputs(tensors={"pixel_values": pixels, "input_ids": ids}, said=say("2 frames of noise and a row of ids"))
+        return compare(Subject(name="miniature", model=model, inputs=inputs, baseline="fp32", device=device, real=False))
+    from ..modelfiles import name_of
+    from .load import load
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    loaded = load(asked.model, device)
+    inputs = given(asked.inputs, loaded.model) if asked.inputs else sample(asked.model, loaded.model, loaded.config)
+    name = name_of(asked.model)
+    subject = Subject(
+        name=name, model=loaded.model, inputs=inputs, baseline=loaded.dtype, device=device, real=True, kept=kept(loaded.model, loaded.config)
+    )
+    with torch.no_grad():
+        return replace(
+            compare(subject, asked),
+            baseline_reason=loaded.reason,
+            rounding=rounding(loaded.model, loaded.stored),
+            missing=loaded.missing,
+        )
+
+
+def compare(subject: Subject, asked: Asked | None = None) -> Cast:
+    """
+    Every format against the baseline.
+
+    Args:
+        asked: None for the miniature, whose inputs are always cast with it: the reproduction is about those that are not.
+    """
+    with torch.no_grad():
+        base = _baseline(subject)
+        formats: tuple[Half, ...] = ("bf16", "fp16")
+        runs = tuple(_run(subject, base, dtype) for dtype in formats if dtype != subject.baseline)
+        fed = tuple(_fed(subject, runs, asked)) if asked else ()
+    return Cast(
+        model=subject.name,
+        how="real-run" if subject.real else "miniature",
+        baseline=subject.baseline,
+        inputs=subject.inputs.said,
+        output=f"{base.name} {'x'.join(map(str, base.output.shape))}",
+        parameters=sum(one.numel() for one in subject.model.parameters()),
+        headroom=base.watch.largest / FP16_MAX,
+        headroom_module=base.watch.loudest,
+        runs=runs,
+        fed=fed,
+        kept=subject.kept,
+        trials=(*_trials(subject, runs, fed), *_kept_trials(subject, base, runs)),
+    )
+
+
+def _baseline(subject: Subject) -> Base:
+    """
+    The pass everything is compared with.
+
+    Raises:
+        Absent: it does not run, or gives nothing to compare.
+    """
+    with recast(subject.model, _torch(subject.baseline), subject.device) as size:
+        call = subject.call(subject.baseline)
+        watch = Baseline(model=subject.model)
+        began = time.perf_counter()
+        try:
+            with watch:
+                found = main_output(call())
+        except Exception as error:
+            raise Absent(say("the model does not run in {dtype} on its inputs: {error}", dtype=subject.baseline, error=_said(error))) from error
+        seconds = time.perf_counter() - began - watch.seconds
+        if found is None:
+            raise Absent(say("the model returns no tensor of floating numbers, so there is nothing to compare"))
+        name, output = found
+        output = output.cpu()
+        if not bool(torch.isfinite(output).any()):
+            raise Absent(say("the model gives no finite number in {dtype} already", dtype=subject.baseline))
+        cost = measured(call, subject.device) if subject.real and seconds < SHORT_ON / 10 else None
+    return Base(watch=watch, name=name, output=output, cost=cost, weights_mib=size / 2**20, seconds=seconds)
+
+
+def _run(subject: Subject, base: Base, dtype: Half) -> CastRun:
+    expected = base.warm * slowness(subject.device, dtype) if base.warm > 1 else 0.0
+    if expected > SHORT_ON:
+        return CastRun(dtype=dtype, status="skipped", message=say("a pass would take about {minutes:.0f} minutes here", minutes=expected / 60))
+    try:
+        with recast(subject.model, _torch(dtype), subject.device) as size:
+            call = subject.call(dtype)
+            watch = Comparison(model=subject.model, baseline=base.watch)
+            began = time.perf_counter()
+            try:
+                with watch:
+                    found = main_output(call())
+            except Exception as error:  # noqa: BLE001  # whatever the model raises is what came of it
+                return CastRun(dtype=dtype, status="raised", message=_said(error), location=_where(subject, error, call))
+            seconds = time.perf_counter() - began - watch.seconds
+            if found is None or found[1].shape != base.output.shape:
+                return CastRun(dtype=dtype, status="raised", message=say("the output has another shape than in {dtype}", dtype=subject.baseline))
+            figures = compared(found[1], base.output, logits=_logits(subject, base), mask=subject.inputs.mask)
+            cost = measured(call, subject.device) if base.cost and seconds < SHORT_ON / 10 else None
+    except (RuntimeError, TypeError) as error:  # MPS refuses to hold bf16 before macOS 14
+        return CastRun(dtype=dtype, status="raised", message=_said(error))
+    return CastRun(
+        dtype=dtype,
+        status="ran",
+        relative_l2=figures.relative_l2,
+        max_abs=figures.max_abs,
+        cosine=figures.cosine,
+        top1=figures.top1,
+        kl=figures.kl,
+        nonfinite=figures.nonfinite,
+        first_nonfinite=watch.first_nonfinite,
+        lost_at=watch.first_nonfinite or lost_at(watch.drifts),
+        modules=tuple(watch.drifts.values()),
+        time_ratio=cost.seconds / base.cost.seconds if cost and base.cost and base.cost.seconds else None,
+        memory_ratio=_memory(cost, size / 2**20) / _memory(base.cost, base.weights_mib) if _weighed(cost, base.cost) else None,
+    )
+
+
+def _fed(subject: Subject, runs: tuple[CastRun, ...], asked: Asked) -> Iterator[Fed]:
+    """The inputs as their processor emits them, or as the user said, into each format that runs when they are cast too."""
+    if not subject.inputs.floats:
+        return
+    for run in runs:
+        floats: Half = asked.input_dtype or "fp32"
+        if run.status != "ran" or floats == run.dtype:
+            continue
+        with recast(subject.model, _torch(run.dtype), subject.device):
+            call = subject.call(run.dtype, floats)
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001  # as above
+                yield Fed(model=run.dtype, input=floats, status="raised", message=_said(error), location=_where(subject, error, call))
+            else:
+                yield Fed(model=run.dtype, input=floats, status="ran")
+
+
+def _trials(subject: Subject, runs: tuple[CastRun, ...], fed: tuple[Fed, ...]) -> Iterator[Trial]:
+    """Each format as a way out of another, and the cast of the inputs as the way out of a clash."""
+    itself = CastRun(dtype=subject.baseline, status="ran", cosine=1.0)
+    for run in (*runs, itself):
+        if run.status != "skipped":
+            yield _trial(subject, f"everything-{run.dtype}", "cast", "", run)
+    by_dtype = {run.dtype: run for run in runs}
+    for one in fed:
+        if one.status == "raised":
+            yield _trial(subject, "cast-input", one.case, one.message, by_dtype[one.model])
+
+
+def _kept_trials(subject: Subject, base: Base, runs: tuple[CastRun, ...]) -> Iterator[Trial]:
+    """As `from_pretrained(dtype=)` would leave the model, where that differs from what `.to(dtype)` leaves."""
+    spared = frozenset(one.name for one in subject.kept)
+    for run in runs:
+        if spared and run.status == "ran":
+            after = replace(run, status="raised", relative_l2=0.0, nonfinite=0)
+            try:
+                with recast(subject.model, _torch(run.dtype), subject.device, spared=spared):
+                    found = main_output(subject.call(run.dtype)())
+            except Exception as error:  # noqa: BLE001  # whatever the model raises is what came of it
+                after = replace(after, message=_said(error))
+            else:
+                if found is not None and found[1].shape == base.output.shape:
+                    figures = compared(found[1], base.output, logits=False)
+                    after = replace(after, status="ran", relative_l2=figures.relative_l2, nonfinite=figures.nonfinite)
+            yield _trial(subject, f"load-in-{run.dtype}", "cast", "", after)
+
+
+def _trial(subject: Subject, remedy: str, case: str, before: str, run: CastRun) -> Trial:
+    ran = say("ran, and the output is not finite") if run.nonfinite else say("ran, output {dtype}", dtype=TORCH_NAME[run.dtype])
+    return Trial(
+        remedy=remedy,
+        case=case,
+        status="passed" if run.usable and run.relative_l2 < WRONG else "failed",
+        how="real-run" if subject.real else "miniature",
+        where=subject.device,
+        before=before,
+        after=ran if run.status == "ran" else run.message,
+        computes_in=run.dtype,
+        metrics={"relative_l2": run.relative_l2} if run.status == "ran" else {},
+    )
+
+
+def slowness(device: str, dtype: Half) -> float:
+    """How many times longer a product of two 256x256 matrices takes than in fp32: a CPU without the instructions runs a naive loop."""
+    if device != "cpu":
+        return 1.0
+    times = []
+    for kind in (torch.float32, _torch(dtype)):
+        left = torch.ones(256, 256, dtype=kind)
+        least = float("inf")
+        for _ in range(3):
+            began = time.perf_counter()
+            left @ left
+            least = min(least, time.perf_counter() - began)
+        times.append(least)
+    return times[1] / times[0]
+
+
+def _logits(subject: Subject, base: Base) -> bool:
+    return base.name == "logits" or not subject.real
+
+
+def _weighed(cost: Cost | None, base: Cost | None) -> bool:
+    return bool(cost and base and cost.extra_mib is not None and base.extra_mib is not None)
+
+
+def _memory(cost: Cost | None, weights: float) -> float:
+    return weights + ((cost.extra_mib or 0.0) if cost else 0.0)
+
+
+def _said(error: BaseException) -> str:
+    """
+    An exception in one line.
+
+    Raises:
+        DeviceFault: nothing more can be tried on this device in this process.
+    """
+    if device_is_lost(error):
+        raise DeviceFault(first_line(error)) from error
+    return f"{type(error).__name__}: {first_line(error)[:500]}"
+
+
+def _where(subject: Subject, error: BaseException, call: Callable[[], Any]) -> Any:
+    """The line of the model's own code, not torch's."""
+    watching = LastFunction()
+    try:
+        with watching:
+            call()
+    except Exception:  # noqa: BLE001, S110  # it is known to raise; which function did is the point
+        pass
+    library = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
+    home = os.path.dirname(os.path.abspath(sys.modules[type(subject.model).__module__.partition(".")[0]].__file__ or ""))
+    return location(error, subject.model, watching.name, own=lambda file: file.startswith(home) and not file.startswith(library), root=home)
+
+
+def _torch(dtype: Half) -> torch.dtype:
+    found: torch.dtype = getattr(torch, TORCH_NAME[dtype])
+    return found

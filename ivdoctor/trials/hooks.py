@@ -1,0 +1,148 @@
+"""What every module gives: once for the baseline, kept; once after the cast, compared as it comes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ..facts import Drift
+from .compare import distance, floating
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # Python 3.11; only the type checker needs it
+
+KEPT = 1 << 30
+"""Bytes of baseline outputs that are kept; beyond that only those of the repeated layers, up to twice as much."""
+
+WHOLE = "(whole model)"
+"""The name of the model itself among its modules."""
+
+FILL = 1e30
+"""Beyond this a value is a mask's filling, not an activation."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """Hooks on every module while the context lasts; `seconds` is what they themselves took."""
+
+    model: nn.Module
+    seconds: float = 0.0
+    _handles: list[Any] = field(default_factory=list)
+    _calls: dict[str, int] = field(default_factory=dict)
+
+    def __enter__(self) -> "Self":
+        for name, module in self.model.named_modules():
+            self._handles.append(module.register_forward_hook(self._hook(name or WHOLE)))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        while self._handles:
+            self._handles.pop().remove()
+
+    def _hook(self, name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, _: Any, output: Any) -> None:
+            began = time.perf_counter()
+            tensor = floating(output)
+            if tensor is not None:
+                call = self._calls[name] = self._calls.get(name, -1) + 1
+                self.saw(name, call, type(module).__name__, tensor)
+            self.seconds += time.perf_counter() - began
+
+        return hook
+
+    def saw(self, name: str, call: int, kind: str, output: Tensor) -> None:
+        """One module's output, in the order they are done."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class Baseline(Watch):
+    """Keeps every output in fp32 on the CPU, and the largest activation."""
+
+    outputs: dict[tuple[str, int], Tensor] = field(default_factory=dict)
+    largest: float = 0.0
+    loudest: str = ""
+    blocks: frozenset[str] = frozenset()
+    _bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.blocks = repeated(self.model)
+
+    def saw(self, name: str, call: int, kind: str, output: Tensor) -> None:  # noqa: ARG002  # the other watch needs the kind
+        """Keep it, within bounds."""
+        loud = _loudest(output)
+        if loud > self.largest:
+            self.largest, self.loudest = loud, name
+        size = output.numel() * 4
+        if self._bytes + size <= KEPT * (2 if name in self.blocks else 1):
+            self._bytes += size
+            self.outputs[name, call] = output.detach().to("cpu", torch.float32, copy=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class Comparison(Watch):
+    """Compares each output with the baseline's; of a module called more than once, the worst counts."""
+
+    baseline: Baseline
+    drifts: dict[str, Drift] = field(default_factory=dict)
+    first_nonfinite: str = ""
+
+    def saw(self, name: str, call: int, kind: str, output: Tensor) -> None:
+        """Compare it."""
+        other = self.baseline.outputs.get((name, call))
+        if other is None or other.shape != output.shape:  # not kept, or the model went another way
+            return
+        apart = distance(output, other)
+        if apart < 0 and not self.first_nonfinite:
+            self.first_nonfinite = name
+        before = self.drifts.get(name)
+        if before is None or (before.relative_l2 >= 0 and (apart < 0 or apart > before.relative_l2)):
+            self.drifts[name] = Drift(module=name, kind=kind, relative_l2=float(f"{apart:.6g}"), block=name in self.baseline.blocks)
+
+
+def repeated(model: nn.Module) -> frozenset[str]:
+    """Names of the model's repeated layers, the outermost where they are nested."""
+    found: set[str] = set()
+    for name, module in model.named_modules():
+        if not isinstance(module, (nn.ModuleList, nn.Sequential)) or any(f"{name}.".startswith(f"{one}.") for one in found):
+            continue
+        kinds = [type(child) for child in module.children()]
+        alike = {f"{name}.{part}".lstrip(".") for part, child in module.named_children() if kinds.count(type(child)) > 1 and any(child.children())}
+        found |= alike
+    return frozenset(found)
+
+
+def lost_at(drifts: dict[str, Drift]) -> str:
+    """
+    The repeated layer that adds most to the error, by how far its distance rises above that of the one before it.
+
+    A model without repeated layers: the plain module of which that is true.
+    """
+    every = [one for one in drifts.values() if one.module != WHOLE]
+    blocks = [one.module for one in every if one.block]
+    row = blocks or [one.module for one in every if not any(two.module.startswith(f"{one.module}.") for two in every)]
+    before, most, where = 0.0, 0.0, ""
+    for one in every:
+        if one.module in row:
+            if one.relative_l2 - before > most:
+                most, where = one.relative_l2 - before, one.module
+            before = one.relative_l2
+        elif not any(one.module.startswith(f"{block}.") or block.startswith(f"{one.module}.") for block in blocks):
+            before = one.relative_l2  # an embedding or a projector before the row begins
+    return where
+
+
+def _loudest(output: Tensor) -> float:
+    """The largest finite magnitude; 0 for an empty output."""
+    if not output.numel():
+        return 0.0
+    size = output.detach().abs()
+    loud = float(size.max())
+    if loud < FILL:
+        return loud
+    rest = size[size < FILL]
+    return float(rest.max()) if rest.numel() else 0.0

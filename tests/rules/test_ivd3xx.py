@@ -1,0 +1,257 @@
+"""IVD3xx: model files, quantisation, memory."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ivdoctor.facts import Asked, Cast, Place
+from ivdoctor.finding import Severity
+from ivdoctor.rules.ivd3xx import (
+    CONVERT,
+    checkpoint_incomplete,
+    dtype_of_config_and_weights_differ,
+    model_brings_its_own_code,
+    model_does_not_fit,
+    parameters_without_weights,
+    pickled_checkpoint,
+    quantised_model_must_not_be_cast,
+)
+from ivdoctor.testing import a_checkpoint, a_model, a_place, findings, some_packages, some_weights, verdict
+
+A100 = a_place("sm_80", "NVIDIA A100-SXM4-80GB", memory_mib=81920)
+T4 = a_place("sm_75", "Tesla T4", memory_mib=15360)
+SMALL_CPU = a_place("cpu", memory_mib=8192, features=("avx2",))
+FP32 = a_checkpoint(some_weights("float32", width=4))
+PICKLED = a_checkpoint(format="pickle", stored=(), bytes=16_060_522_496)
+
+
+def cast(*missing: str) -> Cast:
+    """A run in which these parameters were random."""
+    return Cast(model="tiny", how="real-run", inputs="a row of ids", missing=missing)
+
+
+def test_ivd301_fires_on_missing_and_torn_files_and_names_them_in_a_command() -> None:
+    """Shell words exactly: the placeholder, the files, the flag without which the cache is believed."""
+    found = a_checkpoint(missing=("model-00002-of-00004.safetensors",), torn=("model-00003-of-00004.safetensors: it is empty",))
+    (one,) = findings(checkpoint_incomplete, found)
+    assert one.severity is Severity.ERROR
+    assert one.message == "of the checkpoint's files 1 are missing and 1 torn"
+    assert one.evidence == ("missing: model-00002-of-00004.safetensors", "torn: model-00003-of-00004.safetensors: it is empty")
+    assert shlex.split(one.fixes[0].command) == [
+        "hf",
+        "download",
+        "REPOSITORY",
+        "model-00002-of-00004.safetensors",
+        "model-00003-of-00004.safetensors",
+        "--force-download",
+    ]
+    assert (one.fixes[0].trial.status, one.fixes[0].trial.reason) == ("not-tried", "ivdoctor downloads nothing")
+
+
+@pytest.mark.parametrize(
+    "name", ["$(reboot)", "a; rm -rf ~", "`x`", "a b", "-rf", "--token=x", "<script>", "a\u202eb", "../x: points outside the folder"]
+)
+def test_ivd301_fires_and_keeps_hostile_names_out_of_the_command(name: str) -> None:
+    """A name from an index may be shown, never pasted."""
+    (one,) = findings(checkpoint_incomplete, a_checkpoint(missing=(name,)))
+    assert one.fixes[0].command == 'hf download REPOSITORY --include "*.safetensors" "*.safetensors.index.json" --force-download'
+    assert name in one.evidence[0]
+
+
+def test_ivd301_fires_with_a_few_of_ten_thousand_names() -> None:
+    """The message has the count."""
+    (one,) = findings(checkpoint_incomplete, a_checkpoint(missing=tuple(f"{number}.safetensors" for number in range(10000))))
+    assert one.message.startswith("10000 files of the checkpoint are missing")
+    assert len(one.evidence) == 9
+    assert one.evidence[-1] == "and 9992 more"
+    assert "--include" in one.fixes[0].command
+
+
+def test_ivd301_fires_on_one_torn_file_alone() -> None:
+    """Without a count of nothing."""
+    (one,) = findings(checkpoint_incomplete, a_checkpoint(torn=("model.safetensors: it is empty",)))
+    assert one.message == "1 file of the checkpoint is torn"
+
+
+def test_ivd301_silent_on_a_whole_checkpoint() -> None:
+    """And skipped, not silent, where no model was named."""
+    assert findings(checkpoint_incomplete, a_checkpoint()) == []
+    assert verdict(checkpoint_incomplete).skipped
+
+
+def test_ivd302_fires_on_parameters_that_were_random() -> None:
+    """Their names are the evidence."""
+    (one,) = findings(parameters_without_weights, cast("score.weight", "score.bias"), SMALL_CPU)
+    assert one.severity is Severity.WARNING
+    assert one.message == "parameters of tiny that its files do not hold, and that were random: 2"
+    assert one.evidence == ("score.weight", "score.bias")
+
+
+def test_ivd302_silent_where_every_parameter_was_stored() -> None:
+    """As it should be."""
+    assert findings(parameters_without_weights, cast(), SMALL_CPU) == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "place", "asked", "severity"),
+    [
+        (FP32, T4, Asked(), Severity.ERROR),
+        (a_checkpoint(), T4, Asked(dtype="fp32"), Severity.ERROR),
+        (FP32, replace(T4, memory_mib=31000), Asked(), Severity.WARNING),
+        (a_checkpoint(), T4, Asked(), Severity.WARNING),
+        (FP32, SMALL_CPU, Asked(), Severity.ERROR),
+        (FP32, replace(T4, count=4), Asked(), Severity.WARNING),
+        (FP32, replace(T4, count=2), Asked(), Severity.ERROR),
+        (PICKLED, replace(T4, memory_mib=8192), Asked(), Severity.ERROR),
+        (PICKLED, replace(T4, memory_mib=4096), Asked(dtype="fp16"), Severity.ERROR),
+    ],
+)
+def test_ivd303_fires_where_the_weights_alone_are_too_large(stored: Any, place: Place, asked: Asked, severity: Severity) -> None:
+    """A warning from nine tenths on, and where equal devices together have the room."""
+    (one,) = findings(model_does_not_fit, stored, place, asked)
+    assert (one.severity, one.category) == (severity, "neg-oom")
+    assert place.title in one.message
+    assert all(fix.trial.status == "not-tried" for fix in one.fixes)
+
+
+def test_ivd303_fires_with_the_arithmetic_as_evidence() -> None:
+    """Eight billion weights: 29.9 GiB in float32, half of that in a half format."""
+    (one,) = findings(model_does_not_fit, FP32, replace(A100, memory_mib=24576), Asked())
+    assert one.message == "the weights take 29.9 GiB of the 24.0 GiB of NVIDIA A100-SXM4-80GB"
+    assert one.evidence == (
+        "as stored: 29.9 GiB",
+        "in float32: 29.9 GiB",
+        "in float16: 15.0 GiB",
+        "in bfloat16: 15.0 GiB",
+        "memory of cuda:0: 24.0 GiB",
+    )
+    assert one.fixes[0].title == "Load in torch.bfloat16: 15.0 GiB"
+    assert one.fixes[0].code == "model = AutoModel.from_pretrained(folder, dtype=torch.bfloat16)"
+
+
+def test_ivd303_fires_and_advises_the_format_that_the_device_computes_in() -> None:
+    """A T4 has no bfloat16; what fp16 costs is said."""
+    (one,) = findings(model_does_not_fit, FP32, replace(T4, memory_mib=20480), Asked(), some_packages({"transformers": "4.46.2"}))
+    assert one.fixes[0].code == "model = AutoModel.from_pretrained(folder, torch_dtype=torch.float16)"
+    assert "fp16 ends at 65504" in one.fixes[0].title
+
+
+@pytest.mark.parametrize("stored", [a_checkpoint(), a_checkpoint(some_weights("int32", 10**10, 4), some_weights("bfloat16", 10**6)), PICKLED])
+def test_ivd303_fires_without_advising_a_format_that_saves_nothing(stored: Any) -> None:
+    """Weights of 16 bits and packed ones do not shrink by a cast; of pickled ones nobody knows."""
+    (one,) = findings(model_does_not_fit, stored, replace(T4, memory_mib=4096), Asked())
+    assert [fix.kind for fix in one.fixes] == ["hardware"]
+
+
+def test_ivd303_fires_and_leads_to_the_devices_that_are_there() -> None:
+    """Where half the width still is too much for one of them."""
+    (one,) = findings(model_does_not_fit, FP32, replace(T4, memory_mib=12288, count=4), Asked())
+    assert one.fixes[0].code == 'model = AutoModel.from_pretrained(folder, dtype="auto", device_map="auto")'
+
+
+def test_ivd303_silent_where_it_fits_or_the_memory_is_unknown() -> None:
+    """MPS shares the host's memory; a GGUF folder may hold one model many times."""
+    assert findings(model_does_not_fit, FP32, A100) == []
+    assert findings(model_does_not_fit, FP32, T4, Asked(dtype="fp16"))[0].severity is Severity.WARNING
+    assert findings(model_does_not_fit, FP32, replace(T4, memory_mib=24576), Asked(dtype="fp16")) == []
+    assert findings(model_does_not_fit, FP32, replace(T4, memory_mib=0)) == []
+    assert findings(model_does_not_fit, a_checkpoint(format="other", stored=(), bytes=10**12), T4) == []
+
+
+def test_ivd304_fires_on_pickled_weights() -> None:
+    """With their size, and without having opened them."""
+    (one,) = findings(pickled_checkpoint, replace(PICKLED, files=2))
+    assert one.severity is Severity.WARNING
+    assert one.message == "the weights are 2 pickled file(s), 15.0 GiB, and were not opened"
+    assert one.fixes[0].code == CONVERT
+
+
+def test_the_conversion_keeps_every_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very lines of the fix, on weights that are tied, strided and of three dtypes."""
+    torch = pytest.importorskip("torch")
+    library = pytest.importorskip("safetensors.torch")
+    weights = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(3, dtype=torch.bfloat16), "c": torch.tensor([1])}
+    weights |= {"tied": weights["a"], "strided": weights["a"].T}
+    monkeypatch.chdir(tmp_path)
+    torch.save(weights, "pytorch_model.bin")
+
+    import safetensors
+
+    exec(CONVERT, {"torch": torch, "safetensors": safetensors})
+
+    read = library.load_file("model.safetensors")
+    assert all(torch.equal(read[name], one) and read[name].dtype == one.dtype for name, one in weights.items())
+
+
+def test_ivd304_silent_on_safetensors_and_on_other_formats() -> None:
+    """A GGUF file is not pickled."""
+    assert findings(pickled_checkpoint, a_checkpoint()) == []
+    assert findings(pickled_checkpoint, a_checkpoint(format="other", stored=())) == []
+
+
+def test_ivd305_fires_on_a_configuration_that_names_code() -> None:
+    """A note: it was not run, so nothing is said about it."""
+    (one,) = findings(model_brings_its_own_code, a_model(name="InternVideo2_5", architectures=("InternVLChatModel",), remote_code=True))
+    assert (one.severity, one.category) == (Severity.NOTE, "neg-remote-code-config")
+    assert one.message == "InternVideo2_5 brings code of its own (auto_map), and ivdoctor does not run it"
+    assert one.evidence == ("architectures: InternVLChatModel",)
+    assert not one.fixes[0].safe
+
+
+def test_ivd305_silent_on_a_model_of_transformers() -> None:
+    """Most are."""
+    assert findings(model_brings_its_own_code, a_model()) == []
+
+
+@pytest.mark.parametrize(("asked", "severity"), [(Asked(), Severity.NOTE), (Asked(dtype="fp16"), Severity.WARNING)])
+def test_ivd306_fires_on_a_quantised_model(asked: Asked, severity: Severity) -> None:
+    """Graver where a precision was asked for by name."""
+    (one,) = findings(quantised_model_must_not_be_cast, a_model(quantization="awq"), asked)
+    assert (one.severity, one.category) == (severity, "quant-kernel-dtype")
+    assert one.message == "model is quantised (awq): .half() and .to(dtype) must not be used on it"
+    assert one.fixes[0].code == 'model = AutoModel.from_pretrained(folder, dtype="auto")'
+
+
+def test_ivd306_silent_on_a_plain_model() -> None:
+    """Whatever is asked for."""
+    assert findings(quantised_model_must_not_be_cast, a_model(), Asked(dtype="fp16")) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "stored", "severity"),
+    [
+        ("float16", "bfloat16", Severity.WARNING),
+        ("bfloat16", "float16", Severity.WARNING),
+        ("float16", "float32", Severity.WARNING),
+        ("float32", "bfloat16", Severity.NOTE),
+        ("float64", "float32", Severity.NOTE),
+    ],
+)
+def test_ivd307_fires_where_loading_casts_in_silence(config: str, stored: str, severity: Severity) -> None:
+    """A note where the configuration's format holds all that is stored."""
+    checkpoint = a_checkpoint(some_weights("int64", 10**10, 8), some_weights(stored, 999), some_weights("float32", 1, 4))
+    (one,) = findings(dtype_of_config_and_weights_differ, a_model(dtype=config), checkpoint)
+    assert (one.severity, one.category) == (severity, "silent-wrong-dtype")
+    assert one.message == f"config.json says {config}, and most weights are {stored}"
+    assert one.evidence == (f"config.json: dtype = {config}", f"99.9 % of 1000 parameters are {stored}")
+    assert one.fixes[0].code == f"model = AutoModel.from_pretrained(folder, dtype=torch.{stored})"
+
+
+@pytest.mark.parametrize(
+    ("model", "checkpoint", "asked"),
+    [
+        (a_model(), a_checkpoint(), Asked()),
+        (a_model(), a_checkpoint(some_weights(), some_weights("float32", 1000, 4)), Asked()),
+        (a_model(dtype=""), a_checkpoint(), Asked()),
+        (a_model(dtype="float16"), a_checkpoint(), Asked(dtype="bf16")),
+        (a_model(dtype="bfloat16", quantization="fp8"), a_checkpoint(some_weights("float16")), Asked()),
+        (a_model(dtype="float16"), a_checkpoint(some_weights("int32", width=4)), Asked()),
+        (a_model(dtype="float16"), PICKLED, Asked()),
+    ],
+)
+def test_ivd307_silent_where_they_agree_or_the_configuration_does_not_decide(model: Any, checkpoint: Any, asked: Asked) -> None:
+    """Norms kept in float32 are no majority, packed weights no number, and a dtype given by name overrules the file."""
+    assert findings(dtype_of_config_and_weights_differ, model, checkpoint, asked) == []
