@@ -128,12 +128,12 @@ def _place(name: str) -> Place:
 
 def _objection(torch: Any, device: str, dtype: Half) -> str:
     """What the first operation that gives no right result there says; empty where all do. The user's random numbers stay as they were."""
-    from .probes.precision import _calls, _run
+    from .probes.precision import calls, run_call
 
     unset = torch.device("cpu") if hasattr(torch.device, "__enter__") else contextlib.nullcontext()  # from torch 2.0, against set_default_device
     with torch.random.fork_rng(devices=[]), torch.no_grad(), unset:
-        for name, call in _calls(torch):
-            one = _run(torch, device, dtype, name, call)
+        for name, call in calls(torch):
+            one = run_call(torch, device, dtype, name, call)
             if one.status == "refused":
                 return say("{operation} in {dtype}: {message}", operation=name, dtype=dtype, message=one.message)
             if one.status == "wrong":
@@ -149,7 +149,7 @@ def _made_in(torch: Any, model: Any) -> str:
         ValueError: it is quantised, or its files cannot be read.
         TypeError: it is no model.
     """
-    from .probes.model import _dtype, _main, _parts, _quantization
+    from .probes.model import dtype_of, main_part, parts_of, quantization_of
 
     if isinstance(model, torch.nn.Module):
         config, stored = _config(torch, getattr(model, "config", None)), _weights(model)
@@ -159,11 +159,11 @@ def _made_in(torch: Any, model: Any) -> str:
         config, stored = _config(torch, model), ""
     else:
         raise TypeError(say("{kind} is no module, config, path or dict", kind=type(model).__name__))
-    parts = _parts(config)
-    main = _main(parts)
-    if how := quantised(_quantization(config) or _quantization(main), stored):
+    parts = parts_of(config)
+    main = main_part(parts)
+    if how := quantised(quantization_of(config) or quantization_of(main), stored):
         raise ValueError(say("the model is quantised ({how}): load it with dtype='auto' and do not cast it", how=how))
-    return trained(next(filter(None, map(_dtype, [config, main, *parts])), ""), stored)
+    return trained(next(filter(None, map(dtype_of, [config, main, *parts])), ""), stored)
 
 
 def _config(torch: Any, config: Any) -> dict[str, Any]:

@@ -17,56 +17,44 @@ Fact = TypeVar("Fact")
 RENAMED = (4, 56)
 """The transformers that takes `dtype=` for what was `torch_dtype=`. Source: transformers#39782 (2025-08-22)."""
 
-FEED = '''\
-def cast(value, dtype):
-    """{cast}"""
-    if torch.is_tensor(value):
-        return value.to(DEVICE, dtype if value.is_floating_point() else value.dtype)
-    return [cast(one, dtype) for one in value] if isinstance(value, (list, tuple)) else value
+FED = "{k: v.to(DEVICE, %s if v.is_floating_point() else None) if torch.is_tensor(v) else v for k, v in inputs.items()}"
+"""The inputs on the device, floating ones in this dtype; as torch's own `Module.to` does it."""
 
-
+FINITE = """\
 def finite(value):
-    """{finite}"""
-    if torch.is_tensor(value):
-        return not value.is_floating_point() or bool(torch.isfinite(value).all())
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return all(finite(one) for one in parts)
+    return torch.isfinite(value).all() if torch.is_tensor(value) else all(map(finite, parts))
+"""
 
-
-def feed(model, inputs, dtype):
-    """{feed}"""
-    with torch.no_grad():
-        output = model(**{{name: cast(value, dtype) for name, value in inputs.items()}})
-    if not finite(output):
-        raise FloatingPointError(f{not_finite})
-    return output
-'''
-
-GUARD = '''\
-def run({parameters}):
-    """{run}"""
-    ready = None
+GUARD = """\
+@torch.no_grad()
+def run({given}, dtype=DTYPE):  # {run}
     try:
-        ready = {ready}
-        return feed(ready, inputs, DTYPE), ready
+{trust}        {ready} = {made}
+        output = {ready}(**{fed})
+        if not finite(output):
+            raise FloatingPointError(f{not_finite})
+        return output, {ready}{numpy}
     except (RuntimeError, FloatingPointError) as error:
-        said = " ".join(str(error).split())[:200]
-        if DTYPE == FALLBACK or "memory" in said.lower() or "alloc" in said.lower():  # {no_help}
+        if dtype == FALLBACK or "memory" in str(error).lower() or "alloc" in str(error).lower():  # {no_help}
             raise
         print(f{message}, file=sys.stderr)
-    ready = None  # {freed}
-    ready = {again}
-    return feed(ready, inputs, FALLBACK), ready
-'''
+    {ready} = output = None  # {freed}
+    return run({given}, FALLBACK)
+"""
+"""What failed is let go outside the `except` block: inside it, the traceback still holds the model."""
 
-QUANTISED = '''\
-model = transformers.{name}.from_pretrained({arguments}).eval()
+QUANTISED = """\
+{trust}model = {made}
 
 
-def run(inputs):
-    """{run}"""
-    return feed(model, inputs, model.dtype), model
-'''
+@torch.no_grad()
+def run(inputs):  # {run}
+    output = model(**{fed})
+    if not finite(output):
+        raise FloatingPointError({not_finite})
+    return output, model
+"""
 
 
 def loaders(outcomes: Iterable[Outcome], found: Iterable[Place], shared: Mapping[type, Any], asked: Asked) -> tuple[Loader, ...]:
@@ -130,78 +118,66 @@ def _dead(precision: Precision | None) -> bool:
 
 
 def _guarded(place: Place, model: Model | None, packages: Packages | None, pick: Pick) -> str:
-    imports = ["import sys", "", "import torch"] if model else ["import copy", "import sys", "", "import torch"]
-    load = ""
     if model:
-        imports.append("import transformers")
-        load = (
-            f"def load(dtype):\n    return transformers.{_class(model)}.from_pretrained({_arguments(packages, 'dtype', model)}).to(DEVICE).eval()\n"
-        )
-        run = say("The output, and the model it came from: in DTYPE or, where that fails, loaded anew in FALLBACK.")
-        freed = say("a weight that was cast cannot be cast back: it is loaded again")
+        imports = ["import sys", "", "import torch", "import transformers"]
+        run = say("the output, and its model; where DTYPE fails, both anew in FALLBACK")
+        freed = say("a weight that was cast cannot be cast back: it is loaded anew")
     else:
-        run = say("The output, and the copy it came from: in DTYPE or, where that fails, in FALLBACK. Give it the model uncast.")
-        freed = say("a weight that was cast cannot be cast back: the original is copied again")
-    guard = GUARD.format(
-        parameters="inputs" if model else "model, inputs",
-        run=_quotable(run),
-        ready="load(DTYPE)" if model else "copy.deepcopy(model).to(DEVICE, DTYPE)",
-        again="load(FALLBACK)" if model else "copy.deepcopy(model).to(DEVICE, FALLBACK)",
+        imports = ["import copy", "import sys", "", "import torch"]
+        run = say("give it the model uncast; the output, and its copy of the model; where DTYPE fails, both anew in FALLBACK")
+        freed = say("a weight that was cast cannot be cast back: the original is copied anew")
+    code = GUARD.format(
+        given="inputs" if model else "model, inputs",
+        run=_line(run),
+        trust=_trust(model, "        "),
+        ready="model" if model else "copied",
+        made=f"{_loaded(model, packages, 'dtype')}.to(DEVICE).eval()" if model else "copy.deepcopy(model).to(DEVICE, dtype)",
+        fed=FED % "dtype",
+        not_finite=_literal(say("the output in {dtype} is not finite", dtype="{dtype}")),
+        numpy=f"  # {_line(say('numpy has no bfloat16: call .float() first'))}" if pick.dtype == "bf16" else "",
         no_help=_line(say("another dtype does not help")),
+        message=_literal(
+            say("{dtype} failed, so {fallback} is used instead: {error}", dtype="{dtype}", fallback="{FALLBACK}", error="{error!r:.200}")
+        ),
         freed=_line(freed),
-        message=_literal(say("{dtype} failed, so {fallback} is used instead: {error}", dtype="{DTYPE}", fallback="{FALLBACK}", error="{said}")),
     )
-    constants = [*_naming(model, packages), *_comment(pick.reason), f"DTYPE = torch.{pick.name}", f"FALLBACK = torch.{TORCH_NAME['fp32']}"]
-    return _script(place, model, imports, constants, [*([load] if load else []), _feed(), guard])
+    constants = f"DEVICE, DTYPE, FALLBACK = {_literal(place.name)}, torch.{pick.name}, torch.{TORCH_NAME['fp32']}"
+    return _script(imports, model, pick.reason, constants, code)
 
 
 def _quantised(place: Place, model: Model, packages: Packages | None, reason: str) -> str:
     code = QUANTISED.format(
-        name=_class(model),
-        arguments=_arguments(packages, '"auto"', model) + ("" if place.name == "cpu" else ", device_map=DEVICE"),
-        run=_quotable(say("The output, and the model: only the inputs are cast, to the model's own dtype.")),
+        trust=_trust(model),
+        made=_loaded(model, packages, '"auto"', "" if place.name == "cpu" else ", device_map=DEVICE") + ".eval()",
+        run=_line(say("the output, and the model; only the inputs are cast, to the model's own dtype")),
+        fed=FED % "model.dtype",
+        not_finite=_literal(say("the output is not finite")),
     )
-    constants = [*_naming(model, packages), *_comment(reason)]
-    return _script(place, model, ["import torch", "import transformers"], constants, [_feed(), code])
+    return _script(["import torch", "import transformers"], model, reason, f"DEVICE = {_literal(place.name)}", code)
 
 
-def _script(place: Place, model: Model | None, imports: list[str], constants: list[str], functions: list[str]) -> str:
+def _script(imports: list[str], model: Model | None, reason: str, constants: str, code: str) -> str:
     """In the order it is read: imports, what to fill in, functions."""
     named = [f"MODEL = {_literal('path/to/' + model.name)}  # {_line(say('your own path'))}"] if model else []
-    if model and model.remote_code:
-        named += [*_comment(say("the model needs code of its own repository: read that, and write True if you trust it")), "TRUST = False"]
-    head = [*named, f"DEVICE = {_literal(place.name)}", *constants]
-    return "\n".join([*imports, "", *head]) + "\n\n\n" + "\n\n".join(functions)
+    return "\n".join([*imports, "", *named, *_comment(reason), constants]) + f"\n\n\n{FINITE}\n\n{code}"
 
 
-def _feed() -> str:
-    return FEED.format(
-        cast=_quotable(say("On the device; in this dtype if it is a floating tensor.")),
-        finite=_quotable(say("Whether every number of an output is.")),
-        feed=_quotable(say("The output for inputs cast to this dtype. numpy knows no bfloat16: call .float() first.")),
-        not_finite=_literal(say("the output in {dtype} is not finite", dtype="{dtype}")),
-    )
+def _loaded(model: Model, packages: Packages | None, dtype: str, more: str = "") -> str:
+    """
+    The call of `from_pretrained`. Trust is always passed: left out, transformers asks on stdin.
 
-
-def _arguments(packages: Packages | None, dtype: str, model: Model) -> str:
-    """Of `from_pretrained`; trust is always passed: left out, transformers asks on stdin."""
-    named = f"{_keyword(packages)}={dtype}" if _keyword(packages) else f"**{{DTYPE_IS: {dtype}}}"
-    return f"MODEL, {named}, trust_remote_code={'TRUST' if model.remote_code else False}"
-
-
-def _keyword(packages: Packages | None) -> str:
-    """What the installed transformers calls the dtype to load in; empty where its version is not known."""
+    Where the installed transformers is not known the dtype has its older name, which 5.23 takes too.
+    """
     version = packages.version("transformers") if packages else None
-    if not version:
+    named = "dtype" if version and release(version) >= RENAMED else "torch_dtype"
+    return f"transformers.{_class(model)}.from_pretrained(MODEL, {named}={dtype}, trust_remote_code=False{more})"
+
+
+def _trust(model: Model | None, indent: str = "") -> str:
+    """A comment above the call, the one place where it is decided."""
+    if model is None or not model.remote_code:
         return ""
-    return "dtype" if release(version) >= RENAMED else "torch_dtype"
-
-
-def _naming(model: Model | None, packages: Packages | None) -> list[str]:
-    """What the dtype is called, to be found out where the script runs."""
-    if model is None or _keyword(packages):
-        return []
-    return [f'DTYPE_IS = "dtype" if tuple(map(int, transformers.__version__.split(".")[:2])) >= {RENAMED} else "torch_dtype"']
+    return f"{indent}# {_line(say('the model needs code of its own repository: read that, and write True if you trust it'))}\n"
 
 
 def _class(model: Model) -> str:
@@ -226,10 +202,6 @@ def _literal(text: str) -> str:
     return f'"{text}"' if written == f"'{text}'" and '"' not in text else written
 
 
-def _quotable(text: str) -> str:
-    """One line that ends no docstring."""
-    return _line(text).replace("\\", "/").replace('"', "'")
-
-
 def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(_line(text)[:600], 110, break_on_hyphens=False)]
+    """Two lines at most: the report has the whole beside the code."""
+    return [f"# {line}" for line in textwrap.wrap(_line(text), 118, max_lines=2, placeholder=" ...", break_on_hyphens=False)]

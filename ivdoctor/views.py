@@ -45,6 +45,7 @@ def summary(outcomes: Iterable[Outcome]) -> Iterator[Line]:
         "packages": _packages,
         "environ": _environ,
     }
+    outcomes = tuple(outcomes)
     by_subject = {one.subject: one for one in outcomes if not one.place}
     for subject, text in texts.items():
         outcome = by_subject.get(subject)
@@ -52,6 +53,16 @@ def summary(outcomes: Iterable[Outcome]) -> Iterator[Line]:
             continue
         told = text(outcome.fact) if outcome.fact is not None else f"{outcome.status}: {outcome.reason}"
         yield Line(label=subject, text=told)
+        if subject == "checkpoint":
+            yield from _casts(outcomes)
+
+
+def _casts(outcomes: Iterable[Outcome]) -> Iterator[Line]:
+    """What came of the model's run at each place."""
+    for one in outcomes:
+        if one.subject == "cast":
+            told = views_cast.told(one.fact) if isinstance(one.fact, Cast) else f"{one.status}: {one.reason}"
+            yield Line(label="cast", text=f"{one.place}: {told}")
 
 
 def _model(model: Model) -> str:

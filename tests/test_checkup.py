@@ -266,7 +266,7 @@ def test_fp32_that_was_asked_for_and_did_not_fit_is_undetermined(outcomes: tuple
     assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
     assert report.reason == "the model was not run in fp32 on cpu: fp32 needs 24.0 GiB and 15.2 GiB on cpu are free"
     for dtype in ("auto", "bf16", "fp16"):
-        assert asking(with_model(outcomes, a_cast(baseline="bf16")), Asked(dtype=dtype)).exit_code == 0  # type: ignore[arg-type]  # as above
+        assert asking(with_model(outcomes, a_cast(baseline="bf16")), Asked(dtype=dtype)).exit_code == 0
 
 
 def test_a_format_that_raised_is_a_finding_and_no_gap(outcomes: tuple[Outcome, ...]) -> None:

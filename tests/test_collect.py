@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from ivdoctor.collect import Collection, collect
+from ivdoctor.facts import Asked
 from ivdoctor.outcome import Outcome
 from ivdoctor.probe import Probe, probe
 from ivdoctor.rooms import Rooms
 
 CHAIN = """
 from dataclasses import dataclass
-from ivdoctor.facts import Place
+from ivdoctor.facts import Asked, Place
 from ivdoctor.probe import Absent, probe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,26 @@ def one_of_three(three: Three) -> One:
 @probe()
 def here(place: Place, one: One) -> Here:
     return Here(text=place.name + one.text)
+
+@probe(wants="model")
+def with_a_model(asked: Asked) -> One:
+    return One(text=asked.model)
+
+@probe(wants="no-model")
+def without_a_model(asked: Asked) -> One:
+    return One(text=f"none {asked.model!r}")
+
+@probe()
+def either_way(asked: Asked, one: One) -> Two:
+    return Two(text=f"{asked.model!r} {asked.input_dtype} {one.text}")
+
+@probe(wants="model")
+def here_with_a_model(place: Place, asked: Asked) -> Here:
+    return Here(text=f"{place.name} {asked.model} {asked.inputs}")
+
+@probe(wants="no-model")
+def here_without_a_model(place: Place, asked: Asked) -> Here:
+    return Here(text=f"{place.name} {asked}")
 """
 
 
@@ -107,6 +128,43 @@ def test_probes_of_a_place_see_it(chain: Callable[..., list[Probe]]) -> None:
 
     assert [(one.place, one.subject) for one in outcomes] == [("", "one"), ("cpu", "here")]
     assert outcomes[1].fact.text == "cpu1"
+
+
+WANTING = ("with_a_model", "without_a_model", "either_way", "here_with_a_model", "here_without_a_model")
+
+
+def test_a_model_that_is_asked_about_is_what_those_who_want_one_see(chain: Callable[..., list[Probe]]) -> None:
+    """Those who want none are left out, and give no outcome; what was asked is a fact, of the machine and of every place."""
+    asked = Asked(model="folder", inputs="mine.safetensors", input_dtype="bf16")
+
+    outcomes = collect(chain(*WANTING), asked)
+
+    assert by_subject(outcomes) == {"one": ("ok", "folder"), "two": ("ok", "'folder' bf16 folder"), "here": ("ok", "cpu folder mine.safetensors")}
+    assert len(outcomes) == 3
+
+
+@pytest.mark.parametrize("asked", [None, Asked(), Asked(dtype="fp16")])
+def test_without_a_model_it_is_the_others(chain: Callable[..., list[Probe]], asked: Asked | None) -> None:
+    """Nothing asked is the same as asking about the machine."""
+    outcomes = collect(chain(*WANTING), asked)
+
+    assert [(one.subject, one.status) for one in outcomes] == [("one", "ok"), ("two", "ok"), ("here", "ok")]
+    assert by_subject(outcomes)["one"] == ("ok", "none ''")
+    assert by_subject(outcomes)["two"] == ("ok", "'' None none ''")
+    assert by_subject(outcomes)["here"] == ("ok", f"cpu {asked or Asked()}")
+
+
+def test_who_needs_what_is_left_out_is_absent(chain: Callable[..., list[Probe]]) -> None:
+    """A probe that is left out gives nothing to wait for."""
+    assert by_subject(collect(chain("with_a_model", "either_way"))) == {"two": ("absent", "one: no probe gives it")}
+
+
+def test_what_was_asked_is_no_outcome(chain: Callable[..., list[Probe]]) -> None:
+    """It was not looked at: the path of a folder is not to be found in a snapshot."""
+    outcomes = collect(chain("one"), Asked(model="/somewhere/private"))
+
+    assert [one.subject for one in outcomes] == ["one"]
+    assert "private" not in str(outcomes)
 
 
 def test_a_fact_of_the_wrong_shape_is_a_failure() -> None:

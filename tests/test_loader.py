@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivdoctor.facts import TORCH_NAME, Asked, Cast, CastRun, Checkpoint, Half, Model, Place, Stored
+from ivdoctor.facts import TORCH_NAME, Asked, Cast, CastRun, Checkpoint, Half, Model, Packages, Place, Stored
 from ivdoctor.loader import loader, loaders
 from ivdoctor.outcome import Outcome, known
 from ivdoctor.places import places
@@ -36,6 +36,7 @@ def made(place: Place | None = None, dtype: Any = "auto", **facts: Any) -> Loade
 # What is generated, run.
 
 PLAIN = """
+import weakref
 import torch
 from torch import nn
 
@@ -44,8 +45,8 @@ class Patches(nn.Module):
     def __init__(self):
         super().__init__()
         self.projection, self.positions = nn.Conv2d(3, 8, 4, 4), nn.Embedding(4, 8)
-    def forward(self, pixel_values, position_ids, sizes=(8, 8), more=()):
-        assert position_ids.dtype is torch.int64 and all(one.dtype is pixel_values.dtype for one in more)
+    def forward(self, pixel_values, position_ids, sizes):
+        assert position_ids.dtype is torch.int64 and sizes == (8, 8)
         return {"hidden": [self.projection(pixel_values).flatten(2).transpose(1, 2) + self.positions(position_ids)], "sizes": sizes}
 
 class Inverse(nn.Linear):
@@ -59,6 +60,21 @@ class Overflow(nn.Linear):
         far = super().forward(x) * 1e5
         return far - far.roll(1) * 2
 
+class Hidden(Overflow):
+    '''The same, deep inside what it gives.'''
+    def forward(self, x):
+        return {"hidden": ([x, {"far": super().forward(x)}],), "shape": x.shape}
+
+class Counted(Inverse):
+    '''Knows how many of its copies are alive whenever one is made or run.'''
+    alive, seen = weakref.WeakSet(), []
+    def __deepcopy__(self, memo):
+        self.seen.append(len(self.alive))
+        copied = Counted(4, 4)
+        copied.load_state_dict(self.state_dict())
+        self.alive.add(copied)
+        return copied
+
 class Nan(nn.Linear):
     def forward(self, x):
         return super().forward(x) * float("nan")
@@ -68,7 +84,7 @@ class Full(nn.Linear):
         raise RuntimeError(x)
 
 torch.manual_seed(0)
-pixels = {"pixel_values": torch.rand(1, 3, 8, 8), "position_ids": torch.arange(4), "sizes": (8, 8), "more": [torch.rand(2)]}
+pixels = {"pixel_values": torch.rand(1, 3, 8, 8), "position_ids": torch.arange(4), "sizes": (8, 8)}
 x = {"x": torch.rand(4, 4) + torch.eye(4)}
 """
 
@@ -79,7 +95,7 @@ def ran(folder: Path, script: str, **loaders: str) -> tuple[Any, str]:
         (folder / f"{name}.py").write_text(code, encoding="utf-8")
     (folder / "plain.py").write_text(PLAIN, encoding="utf-8")
     (folder / "script.py").write_text(
-        f"import json, sys\nsys.modules['ivdoctor'] = None\nimport torch\nfrom plain import *\n{script}", encoding="utf-8"
+        f"import gc, json, sys, weakref\nsys.modules['ivdoctor'] = None\nimport torch\nfrom plain import *\n{script}", encoding="utf-8"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "script.py"], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
@@ -142,7 +158,54 @@ print(json.dumps(told))
         f"torch.{one} failed, so torch.float32 is used instead" for one in ("bfloat16", "float16", "float16", "float16")
     ]
     assert "Low precision dtypes not supported" in lines[0]
-    assert lines[2].endswith(": the output in torch.float16 is not finite")
+    assert lines[2].endswith(": FloatingPointError('the output in torch.float16 is not finite')")
+
+
+@pytest.mark.usefixtures("torch")
+def test_numbers_are_looked_at_however_deep_they_are(tmp_path: Path) -> None:
+    script = """
+import fp16
+print(json.dumps([str(fp16.run(Hidden(4, 4), x)[0]["hidden"][0][1]["far"].dtype)]))
+"""
+    told, said = ran(tmp_path, script, fp16=made(dtype="fp16").code)
+
+    assert told == ["torch.float32"]
+    assert said.count("instead: FloatingPointError(") == said.count("\n") == 1
+
+
+@pytest.mark.usefixtures("torch")
+def test_what_failed_is_freed_before_the_next_is_made(tmp_path: Path) -> None:
+    """Two copies of a large model need not fit; without the collector, that may come late."""
+    script = """
+import fp16
+gc.disable()
+output, ready = fp16.run(Counted(4, 4), x)
+print(json.dumps([Counted.seen, len(Counted.alive), ready in Counted.alive]))
+"""
+    told, said = ran(tmp_path, script, fp16=made(dtype="fp16").code)
+
+    assert told == [[0, 0], 1, True]
+    assert said.count("instead") == 1
+
+
+@pytest.mark.usefixtures("torch")
+def test_an_error_of_many_lines_is_said_in_one(tmp_path: Path) -> None:
+    """A backtrace of C++ frames is cut off."""
+    script = """
+import fp16
+class Talks(nn.Linear):
+    def forward(self, x):
+        if x.dtype is torch.float16:
+            raise RuntimeError("no kernel\\n" + "frame\\n" * 900)
+        return super().forward(x)
+print(json.dumps(str(fp16.run(Talks(4, 4), x)[0].dtype)))
+"""
+    told, said = ran(tmp_path, script, fp16=made(dtype="fp16").code)
+
+    assert told == "torch.float32"
+    assert said.startswith("torch.float16 failed, so torch.float32 is used instead: RuntimeError('no kernel")
+    assert said.count("\n") == 1
+    assert len(said) < 300
 
 
 @pytest.mark.usefixtures("torch")
@@ -192,17 +255,40 @@ json.dump(odd, open("packed/config.json", "w"))
 transformers.BertModel.from_pretrained("bert", torch_dtype=torch.bfloat16).save_pretrained("packed2")
 os.rename("packed2/model.safetensors", "packed/model.safetensors")
 
-import bert_fp32, bert_fp16, bert_bf16, bert_old, vit_bf16, vit_fp16, far_fp16, far_bf16, packed
+alive, seen = weakref.WeakSet(), []
+class Watched(transformers.ViTModel):
+    def __init__(self, *given, **named):
+        seen.append(len(alive))
+        super().__init__(*given, **named)
+        alive.add(self)
+Watched.__name__, transformers.ViTModel = "ViTModel", Watched
+
+import bert_fp32, bert_fp16, bert_bf16, auto_bf16, bert_old, vit_bf16, vit_fp16, far_fp16, far_bf16, packed, nowhere
 told = {}
-for one in (bert_fp32, bert_fp16, bert_bf16, bert_old, vit_bf16, vit_fp16, far_fp16, far_bf16, packed):
+for one in (bert_fp32, bert_fp16, bert_bf16, auto_bf16, bert_old, vit_bf16, vit_fp16, far_fp16, far_bf16, packed):
     given = picture if one.__name__[:3] in ("vit", "far") else ids
     print("--" + one.__name__, file=sys.stderr)
+    if one is far_fp16:
+        plain = model = None
+        gc.collect()
+        gc.disable()
+        seen.clear()
     output, model = one.run(given)
+    told[one.__name__ + " saw"] = list(seen)
+    gc.enable()
     plain = getattr(transformers, type(model).__name__).from_pretrained(one.MODEL, torch_dtype=torch.float32).eval()
     with torch.no_grad():
         expected = plain(**given).last_hidden_state
     told[one.__name__] = [type(model).__name__, str(model.dtype), str(output.last_hidden_state.dtype), model.training,
                           float((output.last_hidden_state.float() - expected).norm() / expected.norm())]
+with torch.no_grad():
+    packed.model.embeddings.LayerNorm.bias.fill_(float("nan"))
+print("--raised", file=sys.stderr)
+for one in (packed, nowhere):
+    try:
+        one.run(ids)
+    except Exception as error:
+        told[one.__name__ + " raised"] = [isinstance(error, (OSError, FloatingPointError)), str(error)]
 print(json.dumps(told))
 """
 
@@ -217,12 +303,14 @@ def named(torch: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[st
         "bert_fp32": made(dtype="fp32", model=replace(BERT, name="bert"), packages=now),
         "bert_fp16": made(dtype="fp16", model=replace(BERT, name="bert", architectures=()), packages=now),
         "bert_bf16": made(dtype="bf16", model=replace(BERT, name="bert")),
+        "auto_bf16": made(dtype="bf16", model=replace(BERT, name="bert", architectures=())),
         "bert_old": made(dtype="bf16", model=replace(BERT, name="bert"), packages=old),
         "vit_bf16": made(dtype="bf16", model=vit, packages=now),
         "vit_fp16": made(dtype="fp16", model=vit),
         "far_fp16": made(dtype="fp16", model=replace(vit, name="far")),
         "far_bf16": made(dtype="bf16", model=replace(vit, name="far")),
         "packed": made(model=replace(BERT, name="packed", quantization="nobody-knows")),
+        "nowhere": made(dtype="bf16", model=replace(BERT, name="nowhere"), packages=now),
     }
     told, said = ran(tmp_path_factory.mktemp("named"), NAMED, **{name: one.code.replace("path/to/", "") for name, one in codes.items()})
     return told, said
@@ -234,6 +322,7 @@ def named(torch: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[st
         ("bert_fp32", "BertModel", "float32", 0.0),
         ("bert_fp16", "BertModel", "float16", 5e-3),
         ("bert_bf16", "BertModel", "bfloat16", 5e-2),
+        ("auto_bf16", "BertModel", "bfloat16", 5e-2),
         ("bert_old", "BertModel", "bfloat16", 5e-2),
         ("vit_bf16", "ViTModel", "bfloat16", 5e-2),
         ("vit_fp16", "ViTModel", "float16", 5e-3),
@@ -243,7 +332,7 @@ def named(torch: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[st
 def test_a_named_model_is_loaded_and_fed_in_one_format(
     named: tuple[dict[str, list[Any]], str], name: str, kind: str, dtype: str, worst: float
 ) -> None:
-    """By the class or by AutoModel, with either name of the argument or whichever fits, for whole numbers and for pixels."""
+    """By the class or by AutoModel, with either name of the argument, for whole numbers and for pixels."""
     found, loaded, output, training, error = named[0][name]
 
     assert (found, loaded, output, training) == (kind, f"torch.{dtype}", f"torch.{dtype}", False)
@@ -255,12 +344,24 @@ def test_a_named_model_is_loaded_and_fed_in_one_format(
 def test_a_named_model_that_overflows_is_loaded_anew(named: tuple[dict[str, list[Any]], str]) -> None:
     """Weights beyond 65504 are lost in float16: what falls back is the file's own."""
     assert named[0]["far_fp16"] == ["ViTModel", "torch.float32", "torch.float32", False, 0.0]
-    assert "torch.float16 failed, so torch.float32 is used instead: the output in torch.float16 is not finite" in named[1]
+    assert "torch.float16 failed, so torch.float32 is used instead: FloatingPointError(" in named[1]
+    assert named[1].count("instead") == 1
+
+
+def test_the_model_that_failed_is_freed_before_it_is_loaded_anew(named: tuple[dict[str, list[Any]], str]) -> None:
+    """Two of a large model need not fit; without the collector, that may come late."""
+    assert named[0]["far_fp16 saw"] == [0, 0]
+
+
+def test_a_model_that_cannot_be_read_is_not_tried_in_another_dtype(named: tuple[dict[str, list[Any]], str]) -> None:
+    assert named[0]["nowhere raised"][0] is True
+    assert "nowhere" in named[0]["nowhere raised"][1]
 
 
 def test_a_quantised_model_keeps_its_format(named: tuple[dict[str, list[Any]], str]) -> None:
     """Really loaded is one whose method transformers does not know and leaves aside: nothing needs a GPU there."""
     assert named[0]["packed"][:3] == ["BertModel", "torch.bfloat16", "torch.bfloat16"]
+    assert named[0]["packed raised"] == [True, "the output is not finite"]
 
 
 # What is generated, read.
@@ -284,9 +385,9 @@ def test_a_bf16_model_on_a_t4_waits_for_a_run_that_passed() -> None:
 
     untested, tested = made(T4, model=BERT), made(T4, model=BERT, cast=cast)
 
-    assert "\nDTYPE = torch.float32\n" in untested.code
+    assert chosen(untested.code) == "float32"
     assert "# the model was made in bfloat16, which Tesla T4 does not compute natively; float16 is faster, and whether" in untested.code
-    assert "\nDTYPE = torch.float16\n" in tested.code
+    assert chosen(tested.code) == "float16"
     assert "# Tesla T4 computes float16 natively, and a run of this model in it stayed within the limits" in tested.code
     assert tested.title == "A guarded loader in torch.float16"
 
@@ -306,13 +407,29 @@ def test_the_dtype_is_called_as_the_installed_transformers_calls_it(version: str
 
 
 def test_code_of_the_repository_is_the_users_decision() -> None:
-    """Said in a comment, and refused until the user writes True; trust is always passed."""
-    theirs = made(model=replace(BERT, remote_code=True)).code
+    """Said in a comment above the one call, and refused until the user writes True; trust is always passed."""
+    for quantization in ("", "awq"):
+        ours, theirs = (made(model=replace(BERT, remote_code=remote, quantization=quantization)).code for remote in (False, True))
 
-    assert "trust_remote_code=False" in made(model=BERT).code
-    assert "trust_remote_code=TRUST" in theirs
-    assert "read that, and write True if you trust it\nTRUST = False\n" in theirs
-    assert "transformers.AutoModel." in theirs
+        assert [code.count("trust_remote_code=False") for code in (ours, theirs)] == [1, 1]
+        lines = theirs.splitlines()
+        (said,) = (number for number, line in enumerate(lines) if line.endswith("read that, and write True if you trust it"))
+        assert "transformers.AutoModel.from_pretrained(MODEL, " in lines[said + 1]
+        assert "trust it" not in ours
+
+
+@pytest.mark.parametrize("dtype", ["auto", "fp32", "fp16", "bf16"])
+@pytest.mark.parametrize("model", [None, BERT, replace(BERT, remote_code=True), replace(BERT, quantization="awq", remote_code=True)])
+@pytest.mark.parametrize("packages", [None, some_packages({"transformers": "5.23.0"})])
+def test_it_is_a_few_lines(dtype: Any, model: Model | None, packages: Packages | None) -> None:
+    """Blank lines and comments are not counted; no line is wider than ours, and the reason takes two at most."""
+    wordy = Cast(model="x", how="real-run", inputs="", runs=(CastRun(dtype="fp16", status="raised", message="a long story " * 99),))
+
+    for cast in (None, wordy):
+        lines = [line for line in made(T4, dtype, model=model, packages=packages, cast=cast).code.splitlines() if line.strip()]
+        assert len([line for line in lines if not line.lstrip().startswith("#")]) <= 22
+        assert len([line for line in lines if line.startswith("# ")]) <= 2 + bool(model and model.quantization)
+        assert max(map(len, lines)) <= 150
 
 
 @pytest.mark.parametrize(
@@ -326,23 +443,34 @@ def test_a_class_whose_name_is_no_identifier_is_not_named(name: str, quantizatio
     assert shape(code) == shape(made(model=replace(BERT, architectures=(), quantization=quantization)).code)
 
 
-def shape(code: str) -> str:
-    """The syntax tree, the constants MODEL and DEVICE left out."""
-    tree = ast.parse(code)
+def assigned(tree: ast.Module) -> dict[str, ast.expr]:
+    """The constants at the top."""
+    found: dict[str, ast.expr] = {}
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in ("MODEL", "DEVICE"):
-            node.value = ast.Constant(value="")
+        if isinstance(node, ast.Assign):
+            (target,) = node.targets
+            names, values = (one.elts if isinstance(one, ast.Tuple) else [one] for one in (target, node.value))
+            found |= {ast.unparse(name): value for name, value in zip(names, values, strict=True)}
+    return found
+
+
+def shape(code: str) -> str:
+    """The syntax tree, the strings of MODEL and DEVICE left out."""
+    tree = ast.parse(code)
+    for name, value in assigned(tree).items():
+        if name in ("MODEL", "DEVICE"):
+            assert isinstance(value, ast.Constant)
+            value.value = ""
     return ast.dump(tree)
 
 
 def constant(code: str, name: str) -> Any:
-    """The value of a constant at the top."""
-    (value,) = (
-        ast.literal_eval(node.value)
-        for node in ast.parse(code).body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name
-    )
-    return value
+    return ast.literal_eval(assigned(ast.parse(code))[name])
+
+
+def chosen(code: str) -> str:
+    """The dtype, by torch's name without `torch.`."""
+    return ast.unparse(assigned(ast.parse(code))["DTYPE"]).removeprefix("torch.")
 
 
 HOSTILE = [
@@ -406,7 +534,7 @@ def test_every_machine_gets_one_for_each_place_that_torch_reaches(machine: str, 
 
     found = loaders(outcomes, places(shared), shared, Asked())
 
-    assert [(one.place, one.code.partition("\nDTYPE = torch.")[2].partition("\n")[0]) for one in found] == expected
+    assert [(one.place, chosen(one.code)) for one in found] == expected
     assert all(constant(one.code, "DEVICE") == one.place for one in found)
 
 

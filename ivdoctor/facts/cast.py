@@ -94,6 +94,8 @@ class Kept:
 
     name: str
     what: Literal["rotary", "router", "other"]
+    formats: tuple[Half, ...] = ("bf16", "fp16")
+    """Those in which the loader keeps it: some are kept in float16 only."""
     off: dict[str, float] = field(default_factory=dict)
     """For rotary frequencies, by format: the share of dimensions whose cosine at `position` is off by more than 0.1 after the cast."""
     position: int = 0

@@ -56,9 +56,10 @@ def _head(report: Report) -> Iterator[str]:
     yield f"- **{say('Why')}:** {prose(report.reason, longest=SHORT)}"
     yield f"- **{say('Versions')}:** {' · '.join(_versions(report))}"
     lines += 2
+    before = {"snapshot": say("Snapshot"), "model": say("Model"), "cast": say("Cast, then infer")}  # what is said below is said of these
     for line in report.summary:
-        if line.label == "snapshot":  # whether anybody looked at such a machine comes before what is said of it
-            yield f"- **{say('Snapshot')}:** {prose(line.text, longest=SHORT)}"
+        if line.label in before and lines < HEAD_LINES - 2:  # the first finding and its fix
+            yield f"- **{before[line.label]}:** {prose(line.text, longest=SHORT)}"
             lines += 1
     if not report.findings:
         return
@@ -90,7 +91,6 @@ def _sections(report: Report) -> Iterator[Section]:
     yield from _findings(report)
     if wrong := broken(report):
         yield Section(say("Not determined"), f"### {say('Not determined')}\n\n{_pairs(wrong)}")
-    yield from _loaders(report)
     if len(report.places) > 1:
         yield _places(report)
     for grid in report.grids:
@@ -98,6 +98,7 @@ def _sections(report: Report) -> Iterator[Section]:
             yield Section(named(grid.title, grid.place), f"### {prose(named(grid.title, grid.place))}\n\n{_grid(grid)}")
     if few := notes(report):
         yield _folded(say("Notes ({count})", count=len(few)), "\n\n".join(map(_finding, few)))
+    yield from _loaders(report)
     yield _folded(say("Machine"), _machine(report))
     for grid in report.grids:
         if any(one.brief for row in grid.rows for one in row):
@@ -161,12 +162,10 @@ def _block(fix: Fix, *, indent: str = "") -> str:
 
 
 def _loaders(report: Report) -> Iterator[Section]:
-    """The first as it is, the others folded."""
-    for number, loader in enumerate(report.loaders):
-        title = named(loader.title, loader.place)
+    """For who wants to go on; the fixes stand above."""
+    for loader in report.loaders:
         body = "\n\n".join(filter(None, [prose(loader.reason), fence(loader.code, "python")]))
-        first = f"### {say('A loader for this machine')}\n\n**{prose(title)}**\n\n{body}"
-        yield _folded(title, body) if number else Section(title, first)
+        yield _folded(named(loader.title, loader.place), body)
 
 
 def _places(report: Report) -> Section:

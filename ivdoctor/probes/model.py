@@ -45,16 +45,16 @@ def model(asked: Asked) -> Model:
         config = read_config(asked.model)
     except Nothing as error:
         raise Absent(str(error)) from error
-    parts = _parts(config)
-    main = _main(parts)
+    parts = parts_of(config)
+    main = main_part(parts)
     writes = [main] if _count(main, VOCABULARY) else []
     return Model(
         name=name_of(asked.model),
         model_type=_text(config.get("model_type")),
         architectures=_texts(config.get("architectures")),
-        dtype=next(filter(None, map(_dtype, [config, *writes, *parts])), ""),
+        dtype=next(filter(None, map(dtype_of, [config, *writes, *parts])), ""),
         remote_code=any(bool(part.get("auto_map")) for part in parts),
-        quantization=next(filter(None, map(_quantization, [config, main])), ""),
+        quantization=next(filter(None, map(quantization_of, [config, main])), ""),
         hidden_size=_count(main, HIDDEN),
         layers=_count(main, LAYERS),
         head_dim=_head_dim(main),
@@ -64,7 +64,7 @@ def model(asked: Asked) -> Model:
     )
 
 
-def _parts(config: Config) -> list[Config]:
+def parts_of(config: Config) -> list[Config]:
     """The whole, then its parts, nearest first; on one level those that write before those that see and hear."""
     found = [config]
     for part in found:  # it grows on the way
@@ -75,7 +75,7 @@ def _parts(config: Config) -> list[Config]:
     return found[:MOST_PARTS]
 
 
-def _main(parts: list[Config]) -> Config:
+def main_part(parts: list[Config]) -> Config:
     """The whole where it says how many layers there are, else the part with layers and a vocabulary, else any with layers."""
     layered = [part for part in parts if _count(part, LAYERS)]
     if not layered or layered[0] is parts[0]:
@@ -105,7 +105,7 @@ def _theta(part: Config) -> float:
     return next((float(value) for value in values if type(value) in (int, float) and 0 < value < LARGEST), 0.0)
 
 
-def _dtype(part: Config) -> str:
+def dtype_of(part: Config) -> str:
     """Name of torch, by the newer key or the older; `auto` and what is no dtype say nothing."""
     for key in ("dtype", "torch_dtype"):
         value = part.get(key)
@@ -116,7 +116,8 @@ def _dtype(part: Config) -> str:
     return ""
 
 
-def _quantization(part: Config) -> str:
+def quantization_of(part: Config) -> str:
+    """The method by its name, `unknown` where it has none; empty for a model that is not quantised."""
     for key in ("quantization_config", "compression_config"):
         config = part.get(key)
         if isinstance(config, dict) and config:

@@ -29,9 +29,9 @@ def precision(torch: Torch, place: Place) -> Precision:
     library.set_num_threads(1)
     library.manual_seed(0)
     flag, native = _flags(library, place)
-    operations = [_run(library, place.name, dtype, name, call) for name, call in _calls(library) for dtype in HALVES]
+    operations = [run_call(library, place.name, dtype, name, call) for name, call in calls(library) for dtype in HALVES]
     for other in place.others:  # equals by name are not equals by health
-        runs = [_run(library, other, dtype, name, call) for name, call in _calls(library)[:1] for dtype in HALVES]
+        runs = [run_call(library, other, dtype, name, call) for name, call in calls(library)[:1] for dtype in HALVES]
         operations += [replace(one, name=f"{one.name} on {other}") for one in runs]
     return Precision(bf16_flag=flag, bf16_flag_native=native, operations=tuple(operations))
 
@@ -60,21 +60,21 @@ def _answer(question: Callable[..., Any], **how: bool) -> bool | None:
         return None
 
 
-def _calls(library: Any) -> list[tuple[str, Callable[..., Any]]]:
+def calls(library: Any) -> list[tuple[str, Callable[..., Any]]]:
     """Each takes two tensors of 8x8 and gives one."""
     functional = library.nn.functional
-    calls: list[tuple[str, Callable[..., Any]]] = [
+    found: list[tuple[str, Callable[..., Any]]] = [
         ("matmul", lambda a, b: a @ b),
         ("linear", lambda a, b: functional.linear(a, b, a[0])),
         ("conv2d", lambda a, b: functional.conv2d(a.reshape(1, 1, 8, 8), b[:3, :3].reshape(1, 1, 3, 3), a[0, :1])),
         ("layer_norm", lambda a, b: functional.layer_norm(a, (8,), b[0], b[1])),
     ]
     if hasattr(functional, "scaled_dot_product_attention"):  # torch 2.0
-        calls.insert(3, ("attention", lambda a, b: functional.scaled_dot_product_attention(*(x.reshape(1, 1, 8, 8) for x in (a, b, a)))))
-    return calls
+        found.insert(3, ("attention", lambda a, b: functional.scaled_dot_product_attention(*(x.reshape(1, 1, 8, 8) for x in (a, b, a)))))
+    return found
 
 
-def _run(library: Any, device: str, dtype: Half, name: str, call: Callable[..., Any]) -> Operation:
+def run_call(library: Any, device: str, dtype: Half, name: str, call: Callable[..., Any]) -> Operation:
     """One call in one format on the device, against the same call in fp64 on the CPU."""
     left, right = library.rand(8, 8, dtype=library.float64), library.rand(8, 8, dtype=library.float64)
     expected = call(left, right)

@@ -41,6 +41,11 @@ def gravity(run: CastRun, asked: Asked, loaded: Half | None, cast: Cast) -> Seve
     return Severity.ERROR if asked.dtype != "auto" else Severity.WARNING
 
 
+def gravest(run: CastRun, asked: Asked, loaded: Half | None, cast: Cast) -> Severity:
+    """The same for a run that gave nothing usable: what would be loaded is then no better than what was asked for."""
+    return Severity.NOTE if gravity(run, asked, loaded, cast) is Severity.NOTE else Severity.ERROR
+
+
 def beyond(run: CastRun, limits: Limits) -> Iterator[str]:
     """The figures that are beyond their limits, with both."""
     if run.relative_l2 > limits.relative_l2:
@@ -114,7 +119,8 @@ def share(headroom: float) -> str:
 def loads(trial: Trial, cast: Cast) -> bool:
     """Whether the trial is of what a loader leaves, which is not what a cast leaves where the loader keeps tensors in fp32."""
     dtype = trial.computes_in
-    return cast.how == "real-run" and (not cast.kept or dtype == cast.baseline or trial.remedy == f"load-in-{dtype}")
+    keeps = any(dtype in one.formats for one in cast.kept)
+    return cast.how == "real-run" and (not keeps or dtype == cast.baseline or trial.remedy == f"load-in-{dtype}")
 
 
 def _load(trial: Trial, place: Place, cast: Cast, model: Model | None, packages: Packages | None) -> Fix:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from ..facts import HALVES, TORCH_NAME, Asked, Cast, Cpu, Environ, Mismatch, Model, Packages, Place, Precision, Torch, release
+from ..facts import HALVES, TORCH_NAME, Asked, Cast, Cpu, Environ, Half, Mismatch, Model, Packages, Place, Precision, Torch, release
 from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
 from ..tables import table
 from ..text import say
-from ._casts import loading
+from ._casts import loading, ranked_casts, remark, ways_out
 from ._remedies import caveat, fixes, untried, wanted
 from ._wheels import lacks_code
 
@@ -18,12 +18,15 @@ CONVERTED = "bf16: oneDNN converts, and matrix products ran about 4.5 times slow
 
 
 @rule("IVD201", severity=Severity.WARNING, category="bf16-unsupported-gpu")
-def bf16_emulated(place: Place, asked: Asked, mismatch: Mismatch | None) -> Iterator[Problem]:
+def bf16_emulated(
+    place: Place, asked: Asked, mismatch: Mismatch | None, cast: Cast | None, model: Model | None, packages: Packages | None
+) -> Iterator[Problem]:
     """
     The accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back.
 
     Tensors can be made and small tests pass, so most checks say yes. But below compute capability 8.0 cuDNN has no bf16 convolution,
     attention falls back to the slowest backend, Triton and vLLM refuse, and what runs is slow. An error where bf16 was asked for.
+    Where a model was really run here, only a format in which it stayed within the limits is advised.
 
     ## Fix
     Use float16 where it is native and the model's values stay below 65504, else float32.
@@ -31,13 +34,21 @@ def bf16_emulated(place: Place, asked: Asked, mismatch: Mismatch | None) -> Iter
     if place.kind == "cpu" or place.dtypes.bf16 != "emulated":
         return
     tried = mismatch.tried("bf16/fp32") if mismatch else ()
-    advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked)
+    advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked) or (_without_bf16(place),)
+    if cast and cast.how == "real-run":
+        advice = ways_out(cast, place, asked, model, packages, but="bf16") or (_untried_fp32(cast, model, packages),)
     yield Problem(
         message=say("{title} ({architecture}) has no bfloat16 arithmetic: bf16 is emulated", title=place.title, architecture=place.architecture),
         evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
         severity=Severity.ERROR if asked.concerns("bf16") else None,
-        fixes=advice or (_without_bf16(place),),
+        fixes=advice,
     )
+
+
+def _untried_fp32(cast: Cast, model: Model | None, packages: Packages | None) -> Fix:
+    """What is left where every format that was run is bf16 or failed."""
+    reason = cast.baseline_reason or say("it was not run")
+    return Fix(title=say("Run the model in {dtype}", dtype=TORCH_NAME["fp32"]), code=loading("fp32", model, packages), trial=untried(reason))
 
 
 def _without_bf16(place: Place) -> Fix:
@@ -54,7 +65,7 @@ def _without_bf16(place: Place) -> Fix:
 
 
 @rule("IVD202", severity=Severity.NOTE, category="bf16-unsupported-gpu")
-def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision) -> Iterator[Problem]:
+def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision, cast: Cast | None) -> Iterator[Problem]:
     """
     `is_bf16_supported()` gives another answer than the hardware.
 
@@ -65,7 +76,7 @@ def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision) -> Iter
     Choose by the device. On NVIDIA `torch.cuda.get_device_capability() >= (8, 0)` tells, or `is_bf16_supported(including_emulation=False)`
     since torch 2.4; on AMD neither does.
     """
-    truth, best = place.dtypes.bf16, wanted(place, Asked())
+    truth, (best, said) = place.dtypes.bf16, _best(place, cast)
     if precision.bf16_flag is None or truth not in ("native", "emulated") or precision.bf16_flag is (truth == "native"):
         return
     backend = "rocm" if torch.hip else place.kind
@@ -85,12 +96,21 @@ def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision) -> Iter
         evidence=tuple(evidence),
         fixes=(
             Fix(
-                title=say("Choose the dtype by the hardware, not by the flag") + caveat(best, place),
+                title=say("Choose the dtype by the hardware, not by the flag") + said,
                 code=f"dtype = torch.{TORCH_NAME[best]}",
                 trial=untried(say("it is a line of the caller's code")),
             ),
         ),
     )
+
+
+def _best(place: Place, cast: Cast | None) -> tuple[Half, str]:
+    """The format for this place, among those in which the model stayed within the limits where one was run; and what the line does not say."""
+    ran = ranked_casts(cast, place, Asked()) if cast and cast.how == "real-run" else []
+    if cast and ran:
+        return ran[0].computes_in, remark(ran[0].computes_in, place, cast)
+    best = wanted(place, Asked())
+    return best, caveat(best, place)
 
 
 def _covers(row: dict[str, str], torch: Torch) -> bool:

@@ -7,7 +7,7 @@ from ..facts import Asked, Cast, Cell, Checkpoint, Driver, Fed, Gpu, Mismatch, M
 from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
 from ..text import say
-from ._casts import gravity, judged, outshone, remark, sound, ways_out
+from ._casts import gravest, judged, outshone, remark, sound, ways_out
 from ._remedies import fixes, untried, useless
 from ._wheels import lacks_code
 
@@ -270,7 +270,7 @@ def cast_model_raises(
     The model runs as it is, and raises after a cast although its inputs were cast with it.
 
     Then an operator has no kernel for the format here, or the model's code makes a tensor of a dtype of its own. An error for the precision
-    that was asked for by name, a warning for the one that would be loaded, a note for others.
+    that was asked for by name or would be loaded, a note for others.
 
     ## Fix
     Run in a format in which it runs, or cast at the line that is named.
@@ -281,7 +281,7 @@ def cast_model_raises(
             yield Problem(
                 message=say("{model} cast to {dtype} raises: {message}", model=cast.model, dtype=run.dtype, message=run.message),
                 evidence=(say("in {baseline} it runs: {inputs}", baseline=cast.baseline, inputs=cast.inputs),),
-                severity=gravity(run, asked, loaded, cast),
+                severity=gravest(run, asked, loaded, cast),
                 location=run.location,
                 fixes=ways_out(cast, place, asked, model, packages, but=run.dtype),
             )

@@ -7,7 +7,7 @@ from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
 from ..tables import table
 from ..text import say
-from ._casts import beyond, gravity, judged, loading, loads, ranked_casts, remark, share, ways_out
+from ._casts import beyond, gravest, gravity, judged, loading, loads, ranked_casts, remark, share, ways_out
 from ._remedies import caveat, untried, wanted
 
 
@@ -104,7 +104,7 @@ def _lost(run: CastRun) -> Iterator[str]:
             yield say("most is lost at {module}, {kind}, from there on {error:.1e}", module=one.module, kind=one.kind, error=one.relative_l2)
 
 
-@rule("IVD603", severity=Severity.WARNING)
+@rule("IVD603", severity=Severity.ERROR)
 def cast_overflows(
     cast: Cast, place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None
 ) -> Iterator[Problem]:
@@ -113,7 +113,7 @@ def cast_overflows(
 
     float16 ends at 65504. A larger activation becomes Inf, and one normalisation later NaN; nothing raises. The first module whose
     output is not finite is named. bfloat16 has float32's range, so there the same weights run. An error for the precision that
-    was asked for by name, a warning for the one that would be loaded, a note for others.
+    was asked for by name or would be loaded, a note for others.
 
     ## Fix
     Run in bfloat16 where the hardware computes it, else in float32; or keep the named module in float32.
@@ -125,7 +125,7 @@ def cast_overflows(
             yield Problem(
                 message=say("{model} in {dtype} gives {count} NaN or Inf", model=cast.model, dtype=run.dtype, count=run.nonfinite) + where,
                 evidence=(*_loudest(cast, run.dtype), _compared(cast)),
-                severity=gravity(run, asked, loaded, cast),
+                severity=gravest(run, asked, loaded, cast),
                 category="fp16-overflow" if run.dtype == "fp16" else "",
                 fixes=ways_out(cast, place, asked, model, packages, but=run.dtype),
             )
@@ -144,7 +144,7 @@ def little_fp16_headroom(
     ## Fix
     Run in bfloat16 or float32, or test float16 on the largest inputs there will be.
     """
-    run = cast.run("fp16")
+    run = cast.run("fp16") or (CastRun(dtype="fp16", status="ran") if cast.baseline == "fp16" else None)
     if run is None or not run.usable or cast.headroom is None or cast.headroom <= asked.limits.headroom:
         return
     meant = gravity(run, asked, judged(asked, model, checkpoint, packages), cast) is not Severity.NOTE
@@ -265,17 +265,17 @@ def router_bias_cast(cast: Cast, place: Place, asked: Asked, model: Model | None
     """
     `.to(dtype)` and `.half()` also cast what the model's authors keep in float32, such as a router's correction bias.
 
-    transformers keeps the parameters listed in `_keep_in_fp32_modules_strict` in float32 when the dtype is given to `from_pretrained`; a
-    cast afterwards ignores the list. A router's bias decides which experts a token goes to: rounded, near ties fall the other way.
+    transformers keeps the parameters listed in `_keep_in_fp32_modules_strict` in float32 when the dtype is given to `from_pretrained`, and
+    those in `_keep_in_fp32_modules` when it is float16; a cast afterwards ignores the lists. A router's bias decides which experts a token goes to: rounded, near ties fall the other way.
 
     ## Fix
     Give the dtype to `from_pretrained`, and cast nothing afterwards.
     """
-    hurt = [one.name for one in cast.kept if one.what != "rotary"]
+    hurt = [one for one in cast.kept if one.what != "rotary"]
     if hurt:
         yield Problem(
-            message=say(".to(dtype) casts {count} tensors that from_pretrained(dtype=) keeps in fp32: {first}", count=len(hurt), first=hurt[0]),
-            evidence=tuple(hurt[:8]),
+            message=say(".to(dtype) casts {count} tensors that from_pretrained(dtype=) keeps in fp32: {first}", count=len(hurt), first=hurt[0].name),
+            evidence=tuple(f"{one.name}: {', '.join(one.formats)}" for one in hurt[:8]),
             fixes=_loaded(cast, place, asked, model, packages),
         )
 

@@ -17,7 +17,7 @@ from . import miniature
 from .compare import compared, main_output
 from .failure import device_is_lost, first_line, location
 from .hooks import Baseline, Comparison, lost_at
-from .inputs import Inputs, given, sample
+from .inputs import Inputs, given, samples
 from .peak import Cost, measured
 from .recast import recast
 from .rounding import kept, rounding
@@ -77,23 +77,28 @@ def cast_then_infer(device: str, asked: Asked) -> Cast:
         model, pixels, ids = miniature.build()
         inputs = Inputs(tensors={"pixel_values": pixels, "input_ids": ids}, said=say("2 frames of noise and a row of ids"))
         return compare(Subject(name="miniature", model=model, inputs=inputs, baseline="fp32", device=device, real=False))
-    from ..modelfiles import name_of
+    from ..modelfiles import folder_of, name_of
     from .load import load
 
     torch.set_num_threads(os.cpu_count() or 1)
     loaded = load(asked.model, device)
-    inputs = given(asked.inputs, loaded.model) if asked.inputs else sample(asked.model, loaded.model, loaded.config)
-    name = name_of(asked.model)
-    subject = Subject(
-        name=name, model=loaded.model, inputs=inputs, baseline=loaded.dtype, device=device, real=True, kept=kept(loaded.model, loaded.config)
-    )
-    with torch.no_grad():
+    offered = [given(asked.inputs, loaded.model)] if asked.inputs else samples(folder_of(asked.model), loaded.model, loaded.config)
+    known = kept(loaded.model, loaded.config)
+    refused: Absent | None = None
+    for inputs in offered:
+        subject = Subject(name=name_of(asked.model), model=loaded.model, inputs=inputs, baseline=loaded.dtype, device=device, real=True, kept=known)
+        try:
+            cast = compare(subject, asked)
+        except Absent as error:
+            refused = refused or error
+            continue
         return replace(
-            compare(subject, asked),
+            cast,
             baseline_reason=loaded.reason,
             rounding=rounding(loaded.model, loaded.stored),
             missing=loaded.missing,
         )
+    raise refused or Absent(say("no inputs are known for a model of this kind: name some with --inputs"))
 
 
 def compare(subject: Subject, asked: Asked | None = None) -> Cast:
@@ -108,6 +113,7 @@ def compare(subject: Subject, asked: Asked | None = None) -> Cast:
         formats: tuple[Half, ...] = ("bf16", "fp16")
         runs = tuple(_run(subject, base, dtype) for dtype in formats if dtype != subject.baseline)
         fed = tuple(_fed(subject, runs, asked)) if asked else ()
+        kept_trials = tuple(_kept_trials(subject, base, runs))
     return Cast(
         model=subject.name,
         how="real-run" if subject.real else "miniature",
@@ -120,7 +126,7 @@ def compare(subject: Subject, asked: Asked | None = None) -> Cast:
         runs=runs,
         fed=fed,
         kept=subject.kept,
-        trials=(*_trials(subject, runs, fed), *_kept_trials(subject, base, runs)),
+        trials=(*_trials(subject, runs, fed), *kept_trials),
     )
 
 
@@ -221,8 +227,8 @@ def _trials(subject: Subject, runs: tuple[CastRun, ...], fed: tuple[Fed, ...]) -
 
 def _kept_trials(subject: Subject, base: Base, runs: tuple[CastRun, ...]) -> Iterator[Trial]:
     """As `from_pretrained(dtype=)` would leave the model, where that differs from what `.to(dtype)` leaves."""
-    spared = frozenset(one.name for one in subject.kept)
     for run in runs:
+        spared = frozenset(one.name for one in subject.kept if run.dtype in one.formats)
         if spared and run.status == "ran":
             after = replace(run, status="raised", relative_l2=0.0, nonfinite=0)
             try:

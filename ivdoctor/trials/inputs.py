@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,16 +109,28 @@ def _called(source: str) -> Any:
 
 
 def sample(folder: str, model: nn.Module, config: Any) -> Inputs:
-    """The shipped sample through the model's own processor; where that is not there or fails, synthetic tensors."""
-    torch.manual_seed(0)
-    for source in (_processed, _synthetic):
+    """
+    The first of `samples`.
+
+    Raises:
+        Absent: there is none.
+    """
+    first = next(samples(folder, model, config), None)
+    if first is None:
+        raise Absent(say("no inputs are known for a model of this kind: name some with --inputs"))
+    return first
+
+
+def samples(folder: str, model: nn.Module, config: Any) -> Iterator[Inputs]:
+    """The shipped sample through the model's own processor; then synthetic tensors, for its main input alone and for all it has a name for."""
+    for source in (_processed, _synthetic, _synthetic_all):
+        torch.manual_seed(0)
         try:
             tensors, said = source(folder, model, config)
         except Exception:  # noqa: BLE001, S112  # processors of strangers fail in every way there is; the next source says what it is
             continue
         if tensors:
-            return Inputs(tensors=_completed(tensors, model, config), said=said)
-    raise Absent(say("no inputs are known for a model of this kind: name some with --inputs"))
+            yield Inputs(tensors=_completed(tensors, model, config), said=said)
 
 
 def _processed(folder: str, model: nn.Module, _: Any) -> tuple[dict[str, Any], str]:
@@ -154,12 +166,15 @@ def _perceived(processor: Any, takes: Any) -> tuple[dict[str, Any], str]:
 
 
 def _shown(processor: Any) -> tuple[dict[str, Any], str]:
-    """A question about a picture, with the placeholders the model's own template writes."""
+    """A question about a picture, with the placeholders the model's own template writes; both apart where it has no template."""
+    said = say("a picture and a sentence through the model's own processor")
+    if not getattr(processor, "chat_template", None):
+        return dict(processor(text=[SENTENCES[0]], images=[_picture(0)], return_tensors="pt", padding=True)), said
     content = [{"type": "image", "image": _picture(0)}, {"type": "text", "text": SENTENCES[0]}]
     batch = processor.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
     )
-    return dict(batch), say("a picture and a sentence through the model's own processor")
+    return dict(batch), said
 
 
 def _picture(number: int) -> Any:
@@ -181,13 +196,15 @@ def _sound(rate: int) -> Any:
 def _synthetic(_: str, model: nn.Module, config: Any) -> tuple[dict[str, Any], str]:
     """Numbers of the right shape, by the name of the model's main input."""
     name = _main(model)
-    makers: dict[str, Callable[[Any], Tensor]] = {
-        "input_ids": _ids,
-        "pixel_values": _pixels,
-        "input_features": _features,
-        "input_values": lambda _: torch.from_numpy(_sound(RATE))[None],
-    }
-    return {name: makers[name](config)}, say("synthetic {name}: no processor of the model's own could be used", name=name)
+    return {name: MAKERS[name](config)}, say("synthetic {name}: no processor of the model's own could be used", name=name)
+
+
+def _synthetic_all(_: str, model: nn.Module, config: Any) -> tuple[dict[str, Any], str]:
+    """For a model of two towers, which takes both or nothing."""
+    takes = inspect.signature(model.forward).parameters
+    tensors = {name: make(config) for name, make in MAKERS.items() if name in takes}
+    names = ", ".join(tensors)
+    return tensors, say("synthetic {name}: no processor of the model's own could be used", name=names)
 
 
 def _ids(config: Any) -> Tensor:
@@ -204,6 +221,14 @@ def _pixels(config: Any) -> Tensor:
 def _features(config: Any) -> Tensor:
     frames = 2 * int(_field(config, "max_source_positions", 1500))
     return torch.randn(1, int(_field(config, "num_mel_bins", 80)), frames)
+
+
+MAKERS: dict[str, Callable[[Any], Tensor]] = {
+    "input_ids": _ids,
+    "pixel_values": _pixels,
+    "input_features": _features,
+    "input_values": lambda _: torch.from_numpy(_sound(RATE))[None],
+}
 
 
 def _field(config: Any, name: str, default: Any) -> Any:

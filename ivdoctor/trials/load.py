@@ -104,6 +104,7 @@ def _loaded(folder: str, dtype: Half, reason: str) -> Loaded:
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
             **{argument: kind},
         )
     except Exception as error:
@@ -125,6 +126,9 @@ def _class(transformers: Any, config: Any) -> Any:
 
 
 def _told(error: BaseException, folder: str) -> str:
-    """The first line that says something, with the folder's name and not the way there."""
-    text = first_line(error).replace(folder, name_of(folder))
+    """The first line that says something, and the next where that only announces it; with the folder's name and not the way there."""
+    text = first_line(error)
+    if text.endswith(":"):
+        text = " ".join([line.strip() for line in str(error).splitlines() if line.strip()][:2])
+    text = text.replace(folder, name_of(folder))
     return f"{type(error).__name__}: {text[:300]}"

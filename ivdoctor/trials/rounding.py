@@ -3,12 +3,13 @@
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from ..facts import Kept, Rounding
+from ..facts import Half, Kept, Rounding
 
 MOST = 1 << 28
 """Weights that are looked at: a quarter of a billion take a second or two."""
@@ -41,18 +42,25 @@ def rounding(model: nn.Module, stored: str) -> Rounding | None:
 
 def kept(model: nn.Module, config: Any) -> tuple[Kept, ...]:
     """
-    Tensors that `from_pretrained(dtype=bfloat16)` leaves in fp32, and `.to(dtype)` does not.
+    Tensors that `from_pretrained(dtype=)` leaves in fp32, and `.to(dtype)` does not.
 
-    Two kinds: parameters a model class lists as `_keep_in_fp32_modules_strict`, and floating buffers that no checkpoint holds.
+    Floating buffers that no checkpoint holds; parameters that a model class lists as `_keep_in_fp32_modules_strict`; and in float16
+    alone those it lists as `_keep_in_fp32_modules`.
     """
-    strict = _listed(model, "_keep_in_fp32_modules_strict")
-    pattern = re.compile(rf"(?:^|\.)(?:{'|'.join(map(re.escape, strict))})(?:\.|$)") if strict else None
-    names = {name for name, _ in itertools.chain(model.named_parameters(), model.named_buffers()) if pattern and pattern.search(name)}
-    stored = set(model.state_dict())
-    names |= {name for name, buffer in model.named_buffers() if name not in stored and buffer.is_floating_point() and "original_" not in name}
     tensors = dict(itertools.chain(model.named_parameters(), model.named_buffers()))
+    floats = {name for name, tensor in tensors.items() if tensor.is_floating_point()}
+    always = {name for name in floats - set(model.state_dict()) if "original_" not in name} & {name for name, _ in model.named_buffers()}
+    always |= _matching(floats, _listed(model, "_keep_in_fp32_modules_strict"))
+    in_fp16 = _matching(floats, _listed(model, "_keep_in_fp32_modules")) - always
     position = min(POSITION, _context(config))
-    return tuple(_kept(name, tensors[name], position) for name in sorted(names))
+    both: tuple[Half, ...] = ("bf16", "fp16")
+    return tuple(replace(_kept(name, tensors[name], position), formats=both if name in always else ("fp16",)) for name in sorted(always | in_fp16))
+
+
+def _matching(names: set[str], parts: list[str]) -> set[str]:
+    """Those one of whose dotted parts is listed."""
+    pattern = re.compile(rf"(?:^|\.)(?:{'|'.join(map(re.escape, parts))})(?:\.|$)")
+    return {name for name in names if parts and pattern.search(name)}
 
 
 def _kept(name: str, tensor: Tensor, position: int) -> Kept:

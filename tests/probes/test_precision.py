@@ -11,7 +11,7 @@ import pytest
 from ivdoctor import codec
 from ivdoctor.facts import HALVES, Operation, Precision
 from ivdoctor.probe import DeviceFault
-from ivdoctor.probes.precision import TOLERANCE, _flags, _run, precision
+from ivdoctor.probes.precision import TOLERANCE, _flags, precision, run_call
 from ivdoctor.rooms import Answer
 from ivdoctor.testing import a_place, a_torch_without_cuda
 
@@ -63,7 +63,7 @@ def broken(damage: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
 
 def run(damage: Callable[[Any], Any], dtype: Any = "fp32") -> Operation:
     torch.manual_seed(0)
-    return _run(torch, "cpu", dtype, "matmul", broken(damage))
+    return run_call(torch, "cpu", dtype, "matmul", broken(damage))
 
 
 @pytest.mark.parametrize("dtype", HALVES)
@@ -138,7 +138,7 @@ def test_a_refusal_carries_torchs_own_words(error: Exception, message: str) -> N
 
 def test_a_real_refusal_is_told(look: Look) -> None:
     """What torch itself says when an operator lacks a kernel: quantile takes no half precision on the CPU."""
-    found = _run(torch, "cpu", "fp16", "quantile", lambda a, b: torch.quantile(a, 0.5, dim=0) + b)
+    found = run_call(torch, "cpu", "fp16", "quantile", lambda a, b: torch.quantile(a, 0.5, dim=0) + b)
 
     assert found.status == "refused"
     assert "quantile" in found.message

@@ -2,14 +2,46 @@
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 import pytest
 
 from ivdoctor.engine import judge
-from ivdoctor.facts import HALVES, Asked, Driver, Environ, Gpu, Mismatch, Packages, Place, Precision, Torch, Version
+from ivdoctor.facts import (
+    HALVES,
+    Amp,
+    Asked,
+    Cast,
+    Checkpoint,
+    Driver,
+    Environ,
+    Gpu,
+    Half,
+    Kept,
+    Mismatch,
+    Model,
+    Packages,
+    Place,
+    Precision,
+    Torch,
+    Version,
+)
 from ivdoctor.finding import Finding
 from ivdoctor.plugins import plugins
-from ivdoctor.testing import OPERATIONS, a_mismatch, a_place, a_precision, a_torch, an_environ, an_operation, some_packages
+from ivdoctor.testing import (
+    OPERATIONS,
+    a_cast,
+    a_checkpoint,
+    a_mismatch,
+    a_model,
+    a_place,
+    a_precision,
+    a_torch,
+    an_amp,
+    an_environ,
+    an_operation,
+    some_packages,
+)
 
 T4 = a_place("sm_75", "Tesla T4")
 V100 = a_place("sm_70", "Tesla V100-SXM2-32GB")
@@ -45,11 +77,13 @@ def about(place: Place, asked: Asked, *others: object) -> Iterator[Finding]:
         Environ: an_environ(),
         Precision: a_precision() if place.kind == "cpu" else a_precision(bf16_flag=True, bf16_flag_native=native),
         Mismatch: a_mismatch(place.name),
+        Cast: a_cast(place.name, how="miniature"),
+        Amp: an_amp(place.name),
     }
     facts |= {type(one): one for one in others}
     for verdict in judge(plugins().rules, facts, place=place.name):
         assert not verdict.error
-        assert not verdict.skipped or Driver in {need for _, need in verdict.rule.needs}
+        assert not verdict.skipped or {Driver, Model, Checkpoint} & {need for _, need in verdict.rule.needs}
         yield from verdict.findings
 
 
@@ -124,3 +158,54 @@ def test_every_finding_has_evidence_or_a_way_out(place: Place) -> None:
         assert one.fixes or one.evidence, one.code
         assert one.message
         assert all(fix.title for fix in one.fixes)
+
+
+M2 = a_place("mps", "Apple M2")
+EVERYWHERE = [T4, V100, P40, A100, MI300X, MI50, M2, PLAIN_CPU, AMX_CPU]
+KEPT = (
+    Kept(name="rotary_emb.inv_freq", what="rotary", off={"bf16": 0.36, "fp16": 0.16}, position=4096),
+    Kept(name="mlp.gate.e_score_correction_bias", what="router"),
+)
+FED: dict[tuple[Half, Half], str] = {("bf16", "fp32"): "RuntimeError: clash", ("fp16", "fp32"): "RuntimeError: clash"}
+
+
+def with_a_model(place: Place, asked: Asked, **changes: Any) -> list[Finding]:
+    """Every finding where a model was named and really run; it takes floating inputs, and its loader keeps tensors in fp32."""
+    return list(about(place, asked, a_cast(place.name, **{"kept": KEPT, **changes}), a_model(), a_checkpoint()))
+
+
+def in_half(code: str, dtype: Half) -> bool:
+    """Whether the line makes something of this format."""
+    return "torch.bfloat16" in code if dtype == "bf16" else ("half()" in code or "torch.float16" in code)
+
+
+@pytest.mark.parametrize("place", EVERYWHERE, ids=lambda place: place.title)
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+def test_nobody_is_sent_to_a_format_in_which_the_own_model_failed(place: Place, dtype: Half) -> None:
+    """By no rule and in no fix, whatever a miniature did and whatever was asked for."""
+    broken: list[dict[str, Any]] = [{"overflow": (dtype,)}, {"raised": {dtype: "no kernel"}}, {"drift": {dtype: 0.3}}]
+    broken += [{"headroom": 0.8}] if dtype == "fp16" else []
+    for asked, changes in product(QUESTIONS, broken):
+        assert [one.code for one in with_a_model(place, asked, **changes) for fix in one.fixes if in_half(fix.code, dtype)] == []
+
+
+@pytest.mark.parametrize("place", EVERYWHERE, ids=lambda place: place.title)
+def test_no_rule_leads_a_model_to_a_format_that_is_not_native(place: Place) -> None:
+    """Nor to casting its inputs to one; on a CPU a format asked for by name is kept."""
+    for asked in questions(place):
+        for one in (one for one in with_a_model(place, asked, fed=FED) if one.fixes):
+            lead = one.fixes[0]
+            assert not [dtype for dtype in HALVES if in_half(lead.code, dtype) and dtype != "fp32" and place.dtypes.of(dtype) != "native"], one.code
+            emulated = one.code == "IVD406" and place.kind != "cpu" and lead.trial.before
+            assert not emulated or place.dtypes.of("fp16" if "in fp16" in one.message else "bf16") == "native"
+
+
+@pytest.mark.parametrize("place", EVERYWHERE, ids=lambda place: place.title)
+def test_what_is_called_passed_was_the_users_own_model_here(place: Place) -> None:
+    """A rule about casts proves nothing by another device, and says why it proves nothing."""
+    for asked in QUESTIONS:
+        for one in with_a_model(place, asked, fed=FED, drift={"bf16": 0.3}):
+            for fix in one.fixes:
+                assert fix.trial.status != "passed" or fix.trial.where == place.name
+                assert fix.trial.status != "failed", one.code
+                assert fix.trial.status != "not-tried" or fix.trial.reason

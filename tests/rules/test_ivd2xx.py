@@ -1,5 +1,7 @@
 """IVD2xx: which number formats the hardware computes in."""
 
+from typing import Any
+
 import pytest
 
 from ivdoctor.facts import HALVES, Asked, Half, Place, Precision, Torch, Version
@@ -114,6 +116,36 @@ def test_ivd201_fires_without_any_advice_in_bf16() -> None:
 def test_ivd201_silent_where_bf16_is_native_or_not_known(place: Place) -> None:
     """Ampere and newer, MI300X; a CPU is IVD204's, and what the tables do not know is not accused."""
     assert findings(bf16_emulated, place, a_mismatch(place.name), Asked(dtype="bf16")) == []
+
+
+@pytest.mark.parametrize(
+    ("cast", "dtype"), [({}, "float16"), ({"overflow": ("fp16",)}, "float32"), ({"drift": {"fp16": 0.3}}, "float32"), ({"headroom": 0.8}, "float32")]
+)
+@pytest.mark.parametrize("asked", [Asked(), Asked(dtype="bf16")], ids=["auto", "bf16"])
+def test_ivd201_and_ivd202_fire_with_what_the_users_own_model_showed(cast: dict[str, Any], dtype: str, asked: Asked) -> None:
+    """The miniature runs in fp16 everywhere: a model that overflowed in it must not be sent there."""
+    (emulated,) = findings(bf16_emulated, T4, a_mismatch("cuda:0"), a_cast("cuda:0", **cast), a_model(), asked)
+    assert emulated.fixes[0].code == f"model = LlamaForCausalLM.from_pretrained(path, dtype=torch.{dtype})"
+    assert (emulated.fixes[0].trial.status, emulated.fixes[0].trial.how) == ("passed", "real-run")
+    assert {fix.code for fix in emulated.fixes if "float16)" in fix.code.replace("bfloat16", "")} == ({emulated.fixes[0].code} if not cast else set())
+    (misled,) = findings(bf16_flag_misleads, a_torch(), T4, EMULATED, a_cast("cuda:0", **cast), asked)
+    assert misled.fixes[0].code == f"dtype = torch.{dtype}"
+
+
+def test_ivd201_fires_with_fp32_untried_where_nothing_else_is_left() -> None:
+    """fp32 did not fit and fp16 overflows: the reason is said, and the miniature's fp16 is no advice."""
+    (found,) = findings(bf16_emulated, T4, a_mismatch("cuda:0"), a_cast("cuda:0", baseline="bf16", overflow=("fp16",)), a_model())
+    (fix,) = found.fixes
+    assert "torch.float32" in fix.code
+    assert (fix.trial.status, fix.trial.reason) == ("not-tried", "fp32 needs 24.0 GiB and 15.2 GiB on cuda:0 are free")
+
+
+def test_ivd201_and_ivd202_fire_on_the_miniatures_cast_as_without() -> None:
+    """It knows nothing of a user's model."""
+    (found,) = findings(bf16_emulated, T4, a_mismatch("cuda:0"), a_cast("cuda:0", how="miniature"))
+    assert found.fixes[0].code == RUN_FP16
+    (found,) = findings(bf16_flag_misleads, a_torch(), T4, EMULATED, a_cast("cuda:0", how="miniature"))
+    assert "is unknown: test it" in found.fixes[0].title
 
 
 def test_ivd202_fires_when_torch_counts_emulation() -> None:

@@ -114,14 +114,14 @@ def test_ivd406_silent_where_the_inputs_run_as_they_are() -> None:
     ("asked", "severity"),
     [
         (Asked(dtype="bf16"), Severity.ERROR),
-        (Asked(), Severity.WARNING),
+        (Asked(), Severity.ERROR),
         (Asked(dtype="fp16"), Severity.NOTE),
         (Asked(dtype="fp32"), Severity.NOTE),
         (Asked(dtype="fp32", input_dtype="bf16"), Severity.NOTE),
     ],
 )
 def test_ivd407_fires_on_a_format_that_raises(asked: Asked, severity: Severity) -> None:
-    """An error where it was asked for, a warning where it would be loaded."""
+    """An error where it was asked for or would be loaded."""
     (found,) = findings(cast_model_raises, a_cast("cuda:0", raised={"bf16": NO_KERNEL}), A100, a_model(), NEW, asked)
     assert found.severity is severity
     assert found.message == f"model cast to bf16 raises: {NO_KERNEL}"

@@ -212,7 +212,7 @@ def test_ivd602_silent_where_the_limit_was_raised() -> None:
     ("asked", "model", "severity"),
     [
         (Asked(dtype="fp16"), a_model(), Severity.ERROR),
-        (Asked(), a_model(dtype="float16"), Severity.WARNING),
+        (Asked(), a_model(dtype="float16"), Severity.ERROR),
         (Asked(), a_model(), Severity.NOTE),
         (Asked(dtype="bf16"), a_model(dtype="float16"), Severity.NOTE),
     ],
@@ -412,7 +412,7 @@ def test_ivd607_fires_with_the_tensors_that_a_cast_reaches() -> None:
     (found,) = findings(router_bias_cast, a_cast("cuda:0", kept=(other, ROUTER, ROTARY)), A100, a_model())
     assert found.severity is Severity.NOTE
     assert found.message == ".to(dtype) casts 2 tensors that from_pretrained(dtype=) keeps in fp32: model.embed_scale"
-    assert found.evidence == ("model.embed_scale", ROUTER.name)
+    assert found.evidence == ("model.embed_scale: bf16, fp16", f"{ROUTER.name}: bf16, fp16")
     assert loaded_in(found) == ["bfloat16"]
 
 

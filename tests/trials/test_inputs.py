@@ -198,7 +198,7 @@ def function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
     """`module:make` in the folder where the user stands; the body of make() is given, and each module has its own name."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.dont_write_bytecode", True)
-    written = []
+    written: list[str] = []
 
     def define(body: str) -> str:
         name = f"mine_{os.getpid()}_{len(written)}_{tmp_path.name}"
@@ -242,7 +242,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert str(tmp_path) not in said
 
 
-@pytest.mark.parametrize("content", [b"", b"\x08", b"\xff" * 100, b"\x02\0\0\0\0\0\0\0{]", b"\x00" * 8, b"version https://git-lfs.github.com/spec/v1\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x08", b"\xff" * 100, b"\x02\0\0\0\0\0\0\0{]", b"\x00" * 8, b"version https://git-lfs.github.com/spec/v1\n"]
+)
 def test_a_torn_file(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "torn.safetensors"
     file.write_bytes(content)
@@ -311,7 +313,9 @@ def test_a_function_that_gives_nonsense(body: str, function: Callable[[str], str
     assert refused(source) == f"the inputs {source} are no tensors by name"
 
 
-@pytest.mark.parametrize("body", ["return {1: torch.ones(2)}", "return {'pixel_values': namedtuple('P', 'x y')(torch.ones(1), 2), 'input_ids': torch.ones(1)}"])
+@pytest.mark.parametrize(
+    "body", ["return {1: torch.ones(2)}", "return {'pixel_values': namedtuple('P', 'x y')(torch.ones(1), 2), 'input_ids': torch.ones(1)}"]
+)
 def test_nonsense_that_looks_like_tensors_is_absence_too(body: str, function: Callable[[str], str]) -> None:
     """It ends in the model, with one line."""
     with pytest.raises(Absent, match=r"^the model does not run in fp32 on its inputs: [^\n]+$"):
@@ -341,7 +345,10 @@ def test_a_function_that_raises(body: str, words: str, function: Callable[[str],
         ("folder/picture.png", "--inputs takes FILE.safetensors or module:function, not picture.png"),
         ("", "--inputs takes FILE.safetensors or module:function, not "),
         ("module:", "--inputs takes FILE.safetensors or module:function, not module:"),
-        ("no_such_module_anywhere:make", "the inputs no_such_module_anywhere:make failed: ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
+        (
+            "no_such_module_anywhere:make",
+            "the inputs no_such_module_anywhere:make failed: ModuleNotFoundError: No module named 'no_such_module_anywhere'",
+        ),
         ("json:no_such_name", "the inputs json:no_such_name failed: AttributeError: module 'json' has no attribute 'no_such_name'"),
         (":make", "the inputs :make failed: ValueError: Empty module name"),
         ("json:dumps", "the inputs json:dumps failed: TypeError: "),

@@ -220,7 +220,7 @@ def test_weights_of_another_shape(folder: Folder) -> None:
     """The configuration says 64 where the files have 60: the tensors are named."""
     said = refused(folder(vocab_size=64))
 
-    assert "bert.embeddings.word_embeddings.weight" in said or "ignore_mismatched_sizes" in said or "size mismatch" in said
+    assert said == "the weights do not match the configuration: bert.embeddings.word_embeddings.weight"
 
 
 def test_parameters_the_files_do_not_hold_are_listed(folder: Folder) -> None:
@@ -243,7 +243,9 @@ def test_weights_of_another_model_are_all_missing(folder: Folder, saved: Callabl
 
 
 @pytest.mark.usefixtures("_nothing_is_loaded")
-@pytest.mark.parametrize("config", [{"quant_method": "bitsandbytes", "load_in_4bit": True}, {"quant_method": "gptq", "bits": 4}, {"quant_method": "fp8"}])
+@pytest.mark.parametrize(
+    "config", [{"quant_method": "bitsandbytes", "load_in_4bit": True}, {"quant_method": "gptq", "bits": 4}, {"quant_method": "fp8"}]
+)
 def test_quantised_weights_are_not_cast(config: dict[str, Any], folder: Folder) -> None:
     assert refused(folder(quantization_config=config)) == "the model is quantised, and quantised weights are not cast"
 
@@ -263,9 +265,7 @@ def test_the_code_of_a_repository_never_runs(kind: str, folder: Folder, tmp_path
     """Where transformers has the class it is used; where not, the model is absent, and nobody is asked on stdin."""
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("a question was asked"))
     ran = tmp_path / "ran"
-    path = folder(
-        model_type=kind, auto_map={"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil", "AutoModelForSequenceClassification": "evil.Evil"}
-    )
+    path = folder(model_type=kind, auto_map={"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil", "AutoModelForSequenceClassification": "evil.Evil"})
     for name in ("evil", "configuration_evil", "modeling_evil", "__init__", "custom_generate"):
         (path / f"{name}.py").write_text(f"open({str(ran)!r}, 'w').close()\nclass Evil: pass\n")
 
@@ -280,7 +280,6 @@ def test_the_code_of_a_repository_never_runs(kind: str, folder: Folder, tmp_path
 @pytest.mark.parametrize(
     "config",
     [
-        {"num_hidden_layers": -1},
         {"hidden_size": "large"},
         {"num_attention_heads": 0},
         {"hidden_size": 33},
@@ -293,13 +292,10 @@ def test_a_configuration_that_makes_no_model(config: dict[str, Any], folder: Fol
     """Whatever its constructor raises is absence, and never the end of the room."""
     path = folder(**config)
 
-    try:
-        found = loaded(path)
-    except Absent as absent:
-        assert "cannot load it: " in str(absent)
-        assert "\n" not in str(absent)
-    else:
-        assert isinstance(found.model, torch.nn.Module)
+    said = refused(path)
+
+    assert "cannot load it: " in said
+    assert not said.endswith(":"), "something is announced and not said"
 
 
 @pytest.mark.usefixtures("_nothing_is_loaded")

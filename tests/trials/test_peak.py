@@ -9,8 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from ivdoctor.trials import peak  # noqa: E402  # torch first
-from ivdoctor.trials.peak import LEAST, MOST, Cost, measured  # noqa: E402
+from ivdoctor.trials.peak import LEAST, MOST, Cost, measured  # noqa: E402  # torch first
 
 MIB = 2**20
 
@@ -93,7 +92,7 @@ def test_the_memory_of_children_is_not_taken_off() -> None:
 def test_the_least_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock of the test's: the first call is slow, the third quick, and there are no more than needed."""
     clock = iter([0.0, 5.0, 10.0, 12.0, 20.0, 20.5, 30.0, 33.0])
-    monkeypatch.setattr(peak.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
 
     cost = measured(lambda: None, "cpu")
 
@@ -103,7 +102,7 @@ def test_the_least_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_long_call_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of 25 seconds."""
     clock = iter([0.0, 25.0])
-    monkeypatch.setattr(peak.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
 
     assert measured(lambda: None, "cpu").passes == 1
 
@@ -111,8 +110,3 @@ def test_a_long_call_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_the_call_raises_comes_out() -> None:
     with pytest.raises(ZeroDivisionError):
         measured(lambda: 1 / 0, "cpu")
-
-
-def test_the_clock_is_the_processs_own() -> None:
-    """Nothing above has left its clock behind."""
-    assert peak.time.perf_counter is time.perf_counter

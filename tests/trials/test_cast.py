@@ -1,0 +1,462 @@
+"""Cast, then infer: on tiny models of transformers, and on models made to fail in one format alone."""
+
+import copy
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
+
+from torch import Tensor, nn  # noqa: E402  # torch first
+
+from ivdoctor import codec  # noqa: E402
+from ivdoctor.facts import Asked, Cast, CastRun, Kept  # noqa: E402
+from ivdoctor.probe import Absent, DeviceFault  # noqa: E402
+from ivdoctor.trials import cast as module  # noqa: E402
+from ivdoctor.trials import load as loading  # noqa: E402
+from ivdoctor.trials import miniature  # noqa: E402
+from ivdoctor.trials.cast import Subject, cast_then_infer, compare  # noqa: E402
+from ivdoctor.trials.inputs import Inputs, sample  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("_as_it_was")
+
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+CPU = "cpu"
+
+Saved = Callable[..., Path]
+
+
+def subject(model: nn.Module, *, baseline: Any = "fp32", real: bool = False, kept: tuple[Kept, ...] = (), **tensors: Any) -> Subject:
+    """A model and its inputs as a trial takes them."""
+    return Subject(
+        name="planted", model=model.eval(), inputs=Inputs(tensors=tensors, said="some"), baseline=baseline, device=CPU, real=real, kept=kept
+    )
+
+
+def run(result: Cast, dtype: str) -> CastRun:
+    found = result.run(dtype)
+    assert found
+    return found
+
+
+def plainly(model: Any, inputs: dict[str, Any], name: str) -> dict[str, Any]:
+    """The model's output in each format, as a plain script has it; in float64."""
+    outputs = {}
+    for dtype, kind in {"fp32": torch.float32, **HALVES}.items():
+        with torch.no_grad():
+            cast = {one: tensor.to(kind) if tensor.is_floating_point() else tensor for one, tensor in inputs.items()}
+            outputs[dtype] = copy.deepcopy(model).to(kind)(**cast)[name].double().numpy()
+    return outputs
+
+
+def softmax(logits: Any) -> Any:
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "shape"),
+    [
+        ("bert", "logits", (2, 3)),
+        ("llama", "logits", (2, 10, 60)),
+        ("deepseek", "logits", (2, 10, 60)),
+        ("t5", "logits", (2, 4, 60)),
+        ("whisper", "logits", (1, 4, 60)),
+        ("vit", "last_hidden_state", (2, 17, 32)),
+    ],
+)
+def test_the_figures_of_a_model_are_those_of_a_plain_script(
+    name: str, output: str, shape: tuple[int, ...], saved: Saved, made: Callable[[str], Any]
+) -> None:
+    """Load, cast, compare, by hand: the same distances, choices and divergences."""
+    inputs = sample(str(saved(name)), made(name), made(name).config)
+    outputs = plainly(made(name), inputs.tensors, output)
+
+    found = cast_then_infer(CPU, Asked(model=str(saved(name))))
+
+    assert (found.model, found.how, found.baseline, found.baseline_reason, found.missing) == (f"tiny-{name}", "real-run", "fp32", "", ())
+    assert (found.inputs, found.output) == (inputs.said, f"{output} {'x'.join(map(str, shape))}")
+    assert found.parameters == sum(one.numel() for one in made(name).parameters())
+    assert [one.dtype for one in found.runs] == ["bf16", "fp16"]
+    for one in found.runs:
+        mine, other = outputs[one.dtype], outputs["fp32"]
+        assert (one.status, one.message, one.nonfinite, one.first_nonfinite, one.usable) == ("ran", "", 0, "", True)
+        assert one.relative_l2 == pytest.approx(np.linalg.norm(mine - other) / np.linalg.norm(other), rel=1e-6)
+        assert one.max_abs == pytest.approx(abs(mine - other).max(), rel=1e-6)
+        if output == "logits":
+            assert one.top1 == (mine.argmax(-1) == other.argmax(-1)).mean()
+            p, q = softmax(other), softmax(mine)
+            assert one.kl == pytest.approx((p * np.log(p / q)).sum(-1).mean(), rel=1e-3, abs=1e-15)
+        else:
+            assert (one.top1, one.kl) == (None, None)
+        assert one.lost_at in {drift.module for drift in one.modules if drift.block}
+        assert one.time_ratio
+        assert one.time_ratio > 0
+    assert found.run("bf16").relative_l2 > found.run("fp16").relative_l2  # type: ignore[union-attr]  # they are there
+
+
+def test_the_miniature_needs_no_model() -> None:
+    """Its logits are compared, and neither time nor memory, of which it takes next to none; its inputs are always cast with it."""
+    model, pixels, ids = miniature.build()
+    with torch.no_grad():
+        expected = model(pixels, ids).double()
+        lows = {dtype: copy.deepcopy(model).to(kind)(pixels.to(kind), ids).double() for dtype, kind in HALVES.items()}
+
+    found = cast_then_infer(CPU, Asked())
+
+    assert (found.model, found.how, found.output, found.fed, found.rounding, found.kept) == ("miniature", "miniature", "output 1x7x32", (), None, ())
+    assert {one.dtype: one.relative_l2 for one in found.runs} == {
+        dtype: pytest.approx(float((low - expected).norm() / expected.norm())) for dtype, low in lows.items()
+    }
+    assert all(one.top1 is not None and one.kl is not None and one.time_ratio is None and one.memory_ratio is None for one in found.runs)
+    assert {one.how for one in found.trials} == {"miniature"}
+
+
+@pytest.mark.parametrize("name", ["bert", "vit"])
+def test_a_fact_survives_the_rooms_pipe(name: str, saved: Saved) -> None:
+    """Every field of it is JSON."""
+    found = cast_then_infer(CPU, Asked(model=str(saved(name))))
+
+    assert codec.build(json.loads(json.dumps(codec.plain(found), allow_nan=False)), Cast) == found
+
+
+def test_the_configuration_may_be_named_itself(saved: Saved, tokenizer: Any, tmp_path: Path) -> None:
+    """The folder is meant, its tokenizer included."""
+    path = Path(shutil.copytree(saved("llama"), tmp_path / "tiny-llama"))
+    tokenizer.save_pretrained(path)
+
+    by_file, by_folder = (cast_then_infer(CPU, Asked(model=str(one))) for one in (path / "config.json", path))
+
+    assert by_folder.inputs == "2 sentences of ten words through the model's own tokenizer"
+    assert (by_file.model, by_file.inputs, by_file.output) == (by_folder.model, by_folder.inputs, by_folder.output)
+    assert [one.relative_l2 for one in by_file.runs] == [one.relative_l2 for one in by_folder.runs]
+
+
+# Float inputs left as they are
+
+
+def test_a_clash_with_float_inputs_is_seen_and_its_cure_tried(saved: Saved) -> None:
+    """The first convolution of whisper takes the features as they come: both formats clash, and casting the input is the way out."""
+    found = cast_then_infer(CPU, Asked(model=str(saved("whisper"))))
+
+    assert [(one.model, one.input, one.status) for one in found.fed] == [("bf16", "fp32", "raised"), ("fp16", "fp32", "raised")]
+    for one in found.fed:
+        assert "should be the same" in one.message
+        assert one.location
+        assert (one.location.module, one.location.op) == ("model.encoder.conv1", "aten.convolution")
+        assert one.location.file.endswith("whisper/modeling_whisper.py")
+        assert "self.conv1(" in one.location.code
+    cures = {one.case: one for one in found.trials if one.remedy == "cast-input"}
+    assert set(cures) == {"bf16/fp32", "fp16/fp32"}
+    for fed in found.fed:
+        cure = cures[fed.case]
+        assert (cure.status, cure.how, cure.before, cure.computes_in) == ("passed", "real-run", fed.message, fed.model)
+        assert cure.metrics == {"relative_l2": run(found, fed.model).relative_l2}
+
+
+def test_a_model_that_casts_its_inputs_itself_takes_them(saved: Saved) -> None:
+    """ViT does."""
+    found = cast_then_infer(CPU, Asked(model=str(saved("vit"))))
+
+    assert {(one.model, one.input, one.status, one.message) for one in found.fed} == {("bf16", "fp32", "ran", ""), ("fp16", "fp32", "ran", "")}
+    assert not [one for one in found.trials if one.remedy == "cast-input"]
+
+
+@pytest.mark.parametrize("name", ["bert", "llama"])
+def test_ids_are_not_fed(name: str, saved: Saved) -> None:
+    """There is nothing to cast."""
+    assert cast_then_infer(CPU, Asked(model=str(saved(name)))).fed == ()
+
+
+class Picky(nn.Module):
+    """One linear layer that does not cast what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(6)
+        self.linear = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any batch."""
+        hidden: Tensor = self.linear(x)
+        return hidden
+
+
+@pytest.mark.parametrize(
+    ("asked", "cells"),
+    [
+        (None, [("bf16", "fp32"), ("fp16", "fp32")]),
+        ("fp32", [("bf16", "fp32"), ("fp16", "fp32")]),
+        ("bf16", [("fp16", "bf16")]),
+        ("fp16", [("bf16", "fp16")]),
+    ],
+)
+def test_the_users_input_dtype_is_what_is_fed(asked: Any, cells: list[tuple[str, str]]) -> None:
+    """fp32 where he named none; a format fed with itself is no cell of its own."""
+    found = compare(subject(Picky(), x=torch.randn(3, 8)), Asked(input_dtype=asked))
+
+    assert [(one.model, one.input) for one in found.fed] == cells
+    assert {one.status for one in found.fed} == {"raised"}
+    assert {one.case for one in found.trials if one.remedy == "cast-input"} == {f"{one}/{two}" for one, two in cells}
+
+
+# Faults of one format
+
+
+class InOne(nn.Module):
+    """A linear layer, and something that happens in one format alone."""
+
+    def __init__(self, dtype: Any, happens: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        torch.manual_seed(6)
+        self.linear, self.part, self.dtype, self.happens = nn.Linear(8, 5), nn.Identity(), dtype, happens
+
+    def forward(self, x: Tensor) -> Any:
+        """Batch in and out."""
+        x = self.part(self.linear(x))
+        return self.happens(x) if x.dtype == self.dtype else x
+
+
+def refuse(_: Tensor) -> Any:
+    raise NotImplementedError('"planted" not implemented for this format\nand a stack of C++')
+
+
+@pytest.mark.parametrize(("dtype", "other"), [("bf16", "fp16"), ("fp16", "bf16")])
+def test_a_model_that_raises_in_one_format_alone(dtype: str, other: str) -> None:
+    """The other is as it would have been; the message is the first line of the model's own."""
+    found = compare(subject(InOne(HALVES[dtype], refuse), x=torch.randn(3, 8)), Asked())
+    sound = compare(subject(InOne(None, refuse), x=torch.randn(3, 8)), Asked())
+
+    broken = run(found, dtype)
+    assert (broken.status, broken.usable, broken.message) == ("raised", False, 'NotImplementedError: "planted" not implemented for this format')
+    assert broken.location
+    assert broken.modules == ()
+    assert run(found, other).status == "ran"
+    assert [(one.module, one.kind) for one in run(found, other).modules] == [(one.module, one.kind) for one in run(sound, other).modules]
+    trials = {one.remedy: one for one in found.trials if one.case == "cast"}
+    assert (trials[f"everything-{dtype}"].status, trials[f"everything-{dtype}"].after) == ("failed", broken.message)
+    assert (trials[f"everything-{dtype}"].metrics, trials[f"everything-{other}"].status) == ({}, "passed")
+    assert [one.model for one in found.fed] == [other], "what does not run with its inputs cast is not fed others"
+
+
+class Loud(nn.Module):
+    """The second layer's sums go beyond 65504; what follows makes NaN of Inf."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(4, 4, bias=False), nn.Identity()) for _ in range(3))
+        for number, block in enumerate(self.blocks):
+            block[0].weight.data = torch.eye(4) * (1, 1e4, 1e-4)[number]  # type: ignore[index]  # a Sequential
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Batch in and out."""
+        for block in self.blocks:
+            x = block(x)
+        return x - x.mean(-1, keepdim=True)
+
+
+def test_a_model_that_gives_nan_in_fp16_alone() -> None:
+    """The module is named, nothing is claimed of the output, and the way out is the other format."""
+    x = torch.tensor([[10.0, 20.0, 30.0, 41.0], [0.1, 0.2, 0.3, 0.4]])
+    expected = int(torch.isnan(Loud().half()(x.half())).sum())
+    assert expected == 4
+
+    found = compare(subject(Loud(), x=x))
+
+    fp16 = run(found, "fp16")
+    assert (fp16.status, fp16.usable, fp16.nonfinite, fp16.first_nonfinite) == ("ran", False, expected, "blocks.1.0")
+    assert (fp16.relative_l2, fp16.max_abs, fp16.cosine, fp16.top1, fp16.kl) == (-1, -1, 0, None, None)
+    assert fp16.lost_at == "blocks.1.0"
+    assert run(found, "bf16").usable
+    assert found.headroom == pytest.approx(41e4 / 65504)
+    assert found.headroom_module == "blocks.1.0"
+    assert {one.remedy: (one.status, one.after) for one in found.trials} == {
+        "everything-bf16": ("passed", "ran, output bfloat16"),
+        "everything-fp16": ("failed", "ran, and the output is not finite"),
+        "everything-fp32": ("passed", "ran, output float32"),
+    }
+
+
+def test_an_output_of_another_shape_is_no_success() -> None:
+    """There is nothing to compare it with."""
+    found = compare(subject(InOne(torch.bfloat16, lambda x: x[:1]), x=torch.randn(3, 8)))
+    gone = compare(subject(InOne(torch.bfloat16, lambda _: None), x=torch.randn(3, 8)))
+
+    for one in (found, gone):
+        assert (run(one, "bf16").status, run(one, "bf16").message) == ("raised", "the output has another shape than in fp32")
+        assert run(one, "fp16").status == "ran"
+
+
+def test_an_output_far_from_the_baseline_is_no_way_out() -> None:
+    """It ran, and a trial of it did not pass."""
+    found = compare(subject(InOne(torch.float16, lambda x: -x), x=torch.randn(3, 8)))
+
+    assert run(found, "fp16").usable
+    assert run(found, "fp16").relative_l2 == pytest.approx(2, rel=1e-2)
+    assert run(found, "fp16").cosine == pytest.approx(-1, abs=1e-3)
+    assert {one.computes_in: one.status for one in found.trials} == {"bf16": "passed", "fp16": "failed", "fp32": "passed"}
+
+
+@pytest.mark.parametrize(
+    ("happens", "words"),
+    [
+        (refuse, r'^the model does not run in fp32 on its inputs: NotImplementedError: "planted" not implemented for this format$'),
+        (lambda _: None, r"^the model returns no tensor of floating numbers, so there is nothing to compare$"),
+        (lambda x: x.argmax(-1), r"^the model returns no tensor of floating numbers, so there is nothing to compare$"),
+        (lambda x: x * float("nan"), r"^the model gives no finite number in fp32 already$"),
+        (lambda x: x[:0], r"^the model gives no finite number in fp32 already$"),
+    ],
+)
+def test_without_a_baseline_there_is_nothing_to_say(happens: Callable[[Tensor], Any], words: str) -> None:
+    """Absent, in one line."""
+    with pytest.raises(Absent, match=words):
+        compare(subject(InOne(torch.float32, happens), x=torch.randn(3, 8)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_device_that_is_lost_ends_everything(dtype: Any) -> None:
+    """Wherever that happens."""
+
+    def lost(_: Tensor) -> Any:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    with pytest.raises(DeviceFault, match="device-side assert"):
+        compare(subject(InOne(dtype, lost), x=torch.randn(3, 8)))
+
+
+def test_the_model_is_afterwards_what_it_was() -> None:
+    """No hook, no cast and no gradient stays, whatever failed."""
+    for happens in (refuse, lambda x: x * float("nan")):
+        model = InOne(torch.float16, happens)
+        before = {name: one.clone() for name, one in model.state_dict().items()}
+
+        compare(subject(model, x=torch.randn(3, 8)), Asked())
+
+        assert all(torch.equal(one, before[name]) and one.dtype == torch.float32 for name, one in model.state_dict().items())
+        assert not [one for one in model.modules() if one._forward_hooks]
+        assert not [one for one in model.parameters() if one.grad is not None]
+
+
+# What is not run
+
+
+def test_a_format_that_would_take_too_long_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass of two seconds, and a CPU that is three hundred times slower in bf16; what is skipped is no trial and is not fed."""
+    monkeypatch.setattr(module, "slowness", lambda _, dtype: {"bf16": 300.0, "fp16": 100.0}[dtype])
+    one = subject(Picky(), x=torch.randn(3, 8))
+    with torch.no_grad():
+        base = dataclasses.replace(module._baseline(one), seconds=2.0)
+    monkeypatch.setattr(module, "_baseline", lambda _: base)
+
+    found = compare(one, Asked())
+
+    assert (run(found, "bf16").status, run(found, "bf16").usable) == ("skipped", False)
+    assert run(found, "bf16").message == "a pass would take about 10 minutes here"
+    assert run(found, "fp16").status == "ran"
+    assert {trial.computes_in for trial in found.trials} == {"fp16", "fp32"}
+    assert [fed.model for fed in found.fed] == ["fp16"]
+
+
+def test_a_quick_model_is_run_however_slow_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody even asks."""
+    monkeypatch.setattr(module, "slowness", lambda *_: pytest.fail("it was asked"))
+
+    assert all(one.status == "ran" for one in compare(subject(Picky(), real=True, x=torch.randn(3, 8))).runs)
+
+
+def test_slowness_is_a_ratio_of_real_products() -> None:
+    """On the CPU it is measured; an accelerator is not asked."""
+    assert all(0 < module.slowness(CPU, dtype) < 1e5 for dtype in ("bf16", "fp16"))
+    assert module.slowness("cuda:0", "bf16") == 1
+
+
+# Baselines other than fp32, and what a loader keeps
+
+
+@pytest.mark.parametrize(("stored", "short", "other"), [("bfloat16", "bf16", "fp16"), ("float16", "fp16", "bf16")])
+def test_the_stored_format_as_baseline(stored: str, short: str, other: str, saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where fp32 does not fit: the other format is compared with it, and the reason is part of the fact."""
+    path = saved("llama", stored)
+    monkeypatch.setattr(loading, "free_mib", lambda: 22560 * 4 / 2**20 * 1.2)
+
+    found = cast_then_infer(CPU, Asked(model=str(path)))
+
+    assert (found.baseline, [one.dtype for one in found.runs]) == (short, [other])
+    assert found.baseline_reason.startswith("fp32 needs ")
+    assert run(found, other).status == "ran"
+    assert {one.remedy for one in found.trials if one.remedy.startswith("everything")} == {"everything-bf16", "everything-fp16"}
+
+
+def test_what_a_loader_keeps_is_tried(saved: Saved, library: Any) -> None:
+    """`from_pretrained(dtype=)` for real, against `.to(dtype)`: the distance of the trial is that of the loaded model."""
+    path = saved("llama")
+    whole = library.AutoModelForCausalLM.from_pretrained(path, local_files_only=True)
+    inputs = sample(str(path), whole, whole.config).tensors
+    with torch.no_grad():
+        expected = whole(**inputs).logits.double()
+        really = {}
+        for dtype, kind in HALVES.items():
+            loaded = library.AutoModelForCausalLM.from_pretrained(path, torch_dtype=kind, local_files_only=True)
+            really[f"load-in-{dtype}"] = float((loaded(**inputs).logits.double() - expected).norm() / expected.norm())
+
+    found = cast_then_infer(CPU, Asked(model=str(path)))
+
+    tried = {one.remedy: one for one in found.trials if one.remedy.startswith("load-in")}
+    assert {remedy: one.metrics["relative_l2"] for remedy, one in tried.items()} == {remedy: pytest.approx(far) for remedy, far in really.items()}
+    assert {one.status for one in tried.values()} == {"passed"}
+    assert really["load-in-bf16"] != pytest.approx(run(found, "bf16").relative_l2), "what is kept makes a difference here"
+
+
+def test_a_loader_that_keeps_nothing_is_no_trial_of_its_own(saved: Saved) -> None:
+    found = cast_then_infer(CPU, Asked(model=str(saved("bert"))))
+
+    assert found.kept == ()
+    assert {one.remedy for one in found.trials} == {"everything-bf16", "everything-fp16", "everything-fp32"}
+
+
+def test_a_kept_tensor_that_clashes_is_a_failed_trial() -> None:
+    """One bias left in fp32 makes the layer raise, and that is said."""
+    kept = (Kept(name="linear.bias", what="other"),)
+
+    found = compare(subject(Picky(), kept=kept, x=torch.randn(3, 8)))
+
+    trials = {one.remedy: one for one in found.trials}
+    assert (trials["load-in-bf16"].status, trials["everything-bf16"].status) == ("failed", "passed")
+    assert trials["load-in-bf16"].after.startswith("RuntimeError: ")
+    assert trials["load-in-bf16"].metrics == {}
+
+
+def test_weights_are_counted_and_what_is_missing_is_said(saved: Saved, tmp_path: Path) -> None:
+    """Of the model that was loaded."""
+    path = Path(shutil.copytree(saved("bert"), tmp_path / "mine"))
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
+
+    found = cast_then_infer(CPU, Asked(model=str(path)))
+
+    assert found.rounding
+    assert (found.rounding.stored, found.rounding.weights) == ("float32", found.parameters)
+    assert 0 < found.rounding.changed < found.rounding.weights
+    assert len(found.missing) == 16
+
+
+def test_inputs_that_are_named_are_used(saved: Saved, tmp_path: Path) -> None:
+    """A file of the user's; and what the model does not take is absence, with the model's own words."""
+    from safetensors.torch import save_file
+
+    good, bad = str(tmp_path / "good.safetensors"), str(tmp_path / "bad.safetensors")
+    save_file({"input_ids": torch.full((1, 3), 7)}, good)
+    save_file({"input_ids": torch.full((1, 3), 7777)}, bad)
+    asked = Asked(model=str(saved("bert")), inputs=good)
+
+    found = cast_then_infer(CPU, asked)
+
+    assert (found.inputs, found.output) == ("the user's own: input_ids 1x3 int64", "logits 1x3")
+    with pytest.raises(Absent, match=r"^the model does not run in fp32 on its inputs: IndexError: index out of range[^\n]*$"):
+        cast_then_infer(CPU, dataclasses.replace(asked, inputs=bad))
