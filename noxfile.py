@@ -17,7 +17,7 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 TESTING = ["hypothesis", "jsonschema", "junitparser", "markdown-it-py", "packaging", "pytest", "syrupy"]
 """What the suite needs beyond ivdoctor itself."""
 
-SAMPLES = ["cpu", "no-torch", "t4", "h100", "rtx4090x2", "cpu-wheel-beside-gpu", "wheel-without-sm120"]
+SAMPLES = ["cpu", "minilm-cpu", "no-torch", "t4", "h100", "rtx4090x2", "cpu-wheel-beside-gpu", "wheel-without-sm120"]
 """Machines of tests/machines that have a sample report."""
 
 

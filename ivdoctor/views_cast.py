@@ -91,8 +91,8 @@ def _row(run: CastRun) -> tuple[GridCell, ...]:
         return (GridCell(text=run.dtype), GridCell(text=run.message, brief=brief, mark=mark), *blank)  # type: ignore[arg-type]  # two of the marks
     finite = not run.nonfinite
     result = GridCell(text=say("finite"), mark="good") if finite else GridCell(text=_nonfinite(run), brief=say("not finite"), mark="bad")
-    figures = (f"{run.relative_l2:.2e}", f"{run.max_abs:.2e}", f"{run.cosine:.6f}") if finite else ("-", "-", "-")
-    choices = ("-" if run.top1 is None else f"{run.top1:.1%}", "-" if run.kl is None else f"{run.kl:.2e}")
+    figures = (f"{run.relative_l2:.3g}", f"{run.max_abs:.3g}", f"{run.cosine:.6f}") if finite else ("-", "-", "-")
+    choices = ("-" if run.top1 is None else f"{run.top1:.1%}", "-" if run.kl is None else f"{run.kl:.3g}")
     ratios = (_ratio(run.time_ratio), _ratio(run.memory_ratio))
     return (GridCell(text=run.dtype), result, *(GridCell(text=text) for text in (*figures, *choices, *ratios, run.lost_at or "-")))
 
@@ -106,7 +106,7 @@ def _nonfinite(run: CastRun) -> str:
 def _said(run: CastRun) -> str:
     if run.status != "ran":
         return run.message
-    return _nonfinite(run) if run.nonfinite else say("relative L2 {error}", error=f"{run.relative_l2:.1e}")
+    return _nonfinite(run) if run.nonfinite else say("relative L2 {error}", error=f"{run.relative_l2:.2g}")
 
 
 def _drifting(cast: Cast) -> list[CastRun]:
@@ -140,7 +140,7 @@ def _modules(ran: list[CastRun]) -> Iterator[tuple[GridCell, ...]]:
 
 
 def _distance(value: float) -> GridCell:
-    return GridCell(text=say("not finite"), mark="bad") if value < 0 else GridCell(text=f"{value:.2e}")
+    return GridCell(text=say("not finite"), mark="bad") if value < 0 else GridCell(text=f"{value:.3g}")
 
 
 def _in_words(run: CastRun) -> str:
@@ -149,14 +149,14 @@ def _in_words(run: CastRun) -> str:
     if run.first_nonfinite and run.nonfinite:
         return say("{dtype} is not finite from {module} on.", dtype=run.dtype, module=run.first_nonfinite)
     if run.first_nonfinite:
-        end = f"{run.relative_l2:.1e}"
+        end = f"{run.relative_l2:.2g}"
         return say("{dtype} is not finite in {module}, and ends at {end} all the same.", dtype=run.dtype, module=run.first_nonfinite, end=end)
     worst = max(finite, key=lambda one: one.relative_l2)
     return say(
         "{dtype} ends at {end}, is worst at {worst} in {module}, and loses most in {lost}.",
         dtype=run.dtype,
-        end=f"{run.relative_l2:.1e}",
-        worst=f"{worst.relative_l2:.1e}",
+        end=f"{run.relative_l2:.2g}",
+        worst=f"{worst.relative_l2:.2g}",
         module=worst.module,
         lost=run.lost_at or say("no single module"),
     )

@@ -47,8 +47,8 @@ def test_the_figures_of_each_format_stand_in_a_row() -> None:
     assert (figures.title, figures.place, figures.detail) == ("Cast, then infer: model", PLACE.name, False)
     assert len(figures.columns) == 10
     assert rows(figures) == {
-        "bf16": ["finite", "1.08e-02", "3.24e-02", "0.999942", "97.5%", "4.00e-03", "0.98x", "0.50x", "encoder.layer.5"],
-        "fp16": ["finite", "1.39e-03", "4.17e-03", "0.999999", "100.0%", "1.00e-05", "2.57x", "0.50x", "encoder.layer.5"],
+        "bf16": ["finite", "0.0108", "0.0324", "0.999942", "97.5%", "0.004", "0.98x", "0.50x", "encoder.layer.5"],
+        "fp16": ["finite", "0.00139", "0.00417", "0.999999", "100.0%", "1e-05", "2.57x", "0.50x", "encoder.layer.5"],
     }
     assert {row[1].mark for row in figures.rows} == {"good"}
 
@@ -108,7 +108,7 @@ def test_the_picture_and_the_table_of_the_same_title_agree(cast: Cast) -> None:
     assert chart.steps == tuple(row[0].text for row in drift.rows)
     assert [one.label for one in chart.series] == list(drift.columns[2:])
     for column, series in enumerate(chart.series, 2):
-        said = ["not finite" if value < 0 else f"{value:.2e}" for value in series.values]
+        said = ["not finite" if value < 0 else f"{value:.3g}" for value in series.values]
         assert said == [row[column].text for row in drift.rows]
 
 
@@ -162,7 +162,7 @@ def test_no_picture_has_more_steps_than_fit(block: bool) -> None:
 def test_the_picture_is_said_in_words_too() -> None:
     """For who does not see it."""
     words = picture(a_cast(drift={"bf16": 0.3}, overflow=("fp16",))).alternative
-    assert "bf16 ends at 3.0e-01, is worst at 3.0e-01 in encoder.layer.3.attention, and loses most in encoder.layer.3." in words
+    assert "bf16 ends at 0.3, is worst at 0.3 in encoder.layer.3.attention, and loses most in encoder.layer.3." in words
     assert "fp16 is not finite from encoder.layer.2.output.dense on." in words
 
 
@@ -171,7 +171,7 @@ def test_an_overflow_on_the_way_is_not_said_to_reach_the_end() -> None:
     cast = a_cast(overflow=("fp16",))
     clamped = replace(run_of(cast, "fp16"), nonfinite=0, relative_l2=0.4)
     words = picture(with_run(cast, clamped)).alternative
-    assert "fp16 is not finite in encoder.layer.2.output.dense, and ends at 4.0e-01 all the same." in words
+    assert "fp16 is not finite in encoder.layer.2.output.dense, and ends at 0.4 all the same." in words
 
 
 def test_the_miniature_has_tables_for_those_who_read_on_and_no_picture() -> None:
@@ -204,7 +204,7 @@ def test_the_caption_is_silent_of_what_is_not_known() -> None:
 
 def test_one_line_tells_every_format() -> None:
     """For the summary."""
-    assert told(a_cast(overflow=("fp16",))) == "bf16: relative L2 1.1e-02; fp16: 9984 NaN or Inf, first in encoder.layer.2.output.dense"
+    assert told(a_cast(overflow=("fp16",))) == "bf16: relative L2 0.011; fp16: 9984 NaN or Inf, first in encoder.layer.2.output.dense"
     assert told(a_cast(raised={"bf16": "no kernel"}, skipped={"fp16": "too slow"})) == "bf16: no kernel; fp16: too slow"
 
 

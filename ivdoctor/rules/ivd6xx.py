@@ -101,7 +101,7 @@ def _lost(run: CastRun) -> Iterator[str]:
         yield say("NaN or Inf on the way, first in {module}", module=run.first_nonfinite)
     for one in run.modules:
         if one.module == run.lost_at and one.relative_l2 >= 0:
-            yield say("most is lost at {module}, {kind}, from there on {error:.1e}", module=one.module, kind=one.kind, error=one.relative_l2)
+            yield say("most is lost at {module}, {kind}, from there on {error:.2g}", module=one.module, kind=one.kind, error=one.relative_l2)
 
 
 @rule("IVD603", severity=Severity.ERROR)

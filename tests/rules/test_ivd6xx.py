@@ -127,7 +127,7 @@ def test_ivd602_fires_on_a_drift_and_weighs_it_by_what_was_asked(asked: Asked, p
     assert found.severity is severity
     assert found.message == "bf16 changes what model says: relative L2 0.3, limit 0.1; cosine 0.9578, limit 0.99"
     assert found.evidence == (
-        "most is lost at encoder.layer.3, BertLayer, from there on 3.0e-01",
+        "most is lost at encoder.layer.3, BertLayer, from there on 0.3",
         "2 sentences of ten words through the model's own tokenizer; last_hidden_state 2x13x384 against fp32",
     )
 

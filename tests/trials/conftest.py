@@ -33,6 +33,11 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         | {"first_k_dense_replace": 1, "q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8}
         | {"max_position_embeddings": 64},
     ),
+    "clip": (
+        "CLIPModel",
+        {"projection_dim": 16, "vision_config": SIZES | {"image_size": 32, "patch_size": 8}}
+        | {"text_config": SIZES | IDS | {"pad_token_id": 0, "max_position_embeddings": 16}},
+    ),
 }
 """Class and configuration; all of two layers."""
 

@@ -90,8 +90,8 @@ def test_the_memory_of_children_is_not_taken_off() -> None:
 
 
 def test_the_least_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock of the test's: the first call is slow, the third quick, and there are no more than needed."""
-    clock = iter([0.0, 5.0, 10.0, 12.0, 20.0, 20.5, 30.0, 33.0])
+    """By a clock of the test's: the first call is slow, the second quick, and there are no more than needed."""
+    clock = iter([0.0, 5.0, 10.0, 10.5, 20.0, 22.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
 
     cost = measured(lambda: None, "cpu")
