@@ -24,9 +24,11 @@ def precision(torch: Torch, place: Place) -> Precision:
     """Small shapes: this asks whether it runs and is right, not how fast."""
     import torch as library
 
+    from ..trials import threads
+
     if not place.reachable:
         raise Absent(say("torch {version} cannot reach {title}", version=torch.version, title=place.title))
-    library.set_num_threads(1)
+    threads.one()
     library.manual_seed(0)
     flag, native = _flags(library, place)
     operations = [run_call(library, place.name, dtype, name, call) for name, call in calls(library) for dtype in HALVES]

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from ..facts import TORCH_NAME, Half, Site, Step
 from ..text import say
+from . import threads
 from .failure import location
 from .miniature import WIDTH, Miniature, build
 from .run import CODE, EXPECTED, PACKAGE, Forward, LastFunction, raised
@@ -190,7 +191,7 @@ class Trainee:
 
 def trainee(device: str) -> Trainee:
     """With all its weights trained, on one thread."""
-    torch.set_num_threads(1)
+    threads.one()
     model, pixels, ids = build(device)
     weights = tuple((parameter, parameter.detach()) for parameter in model.parameters())
     return Trainee(device=device, model=model, weights=weights, pixels=pixels, ids=ids, done={})

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..facts import FP16_MAX, TORCH_NAME, WRONG, Asked, Cast, CastRun, Fed, Half, Kept, Trial
 from ..probe import Absent, DeviceFault
 from ..text import say
-from . import miniature
+from . import miniature, threads
 from .compare import compared, main_output
 from .failure import device_is_lost, first_line, location
 from .hooks import Baseline, Comparison, lost_at
@@ -73,14 +73,14 @@ def cast_then_infer(device: str, asked: Asked) -> Cast:
         DeviceFault: the device was lost on the way.
     """
     if not asked.model:
-        torch.set_num_threads(1)
+        threads.one()
         model, pixels, ids = miniature.build()
         inputs = Inputs(tensors={"pixel_values": pixels, "input_ids": ids}, said=say("2 frames of noise and a row of ids"))
         return compare(Subject(name="miniature", model=model, inputs=inputs, baseline="fp32", device=device, real=False))
     from ..modelfiles import folder_of, name_of
     from .load import load
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    threads.own()
     loaded = load(asked.model, device)
     offered = [given(asked.inputs, loaded.model)] if asked.inputs else samples(folder_of(asked.model), loaded.model, loaded.config)
     known = kept(loaded.model, loaded.config)

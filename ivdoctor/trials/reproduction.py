@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..facts import HALVES, TORCH_NAME, Attempt, Cell, Half, Mismatch, Towers, Trial
+from . import threads
 from .miniature import Miniature, build
 from .remedies import FOR_CELLS, FOR_TOWERS, Remedy
 from .run import EXPECTED, attempt, raised
@@ -55,7 +56,7 @@ def reproduce(device: str) -> Mismatch:
     Raises:
         DeviceFault: the device was lost on the way.
     """
-    torch.set_num_threads(1)
+    threads.one()
     model, pixels, ids = build()
     with torch.no_grad():
         expected = model(pixels, ids).double()

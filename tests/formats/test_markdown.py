@@ -188,7 +188,7 @@ def test_a_crowd_of_facts_is_cut_before_the_findings(clash: Report) -> None:
 def test_loaders_are_code(clash: Report) -> None:
     """Folded, each with its reason and as it was written."""
     text = markdown.render(clash)
-    first = text.partition("<summary>Load in fp16 (<code>cuda:0</code>)</summary>\n\n")[2].partition("\n\n</details>")[0]
+    first = text.partition("<summary>Load in fp16 (cuda:0)</summary>\n\n")[2].partition("\n\n</details>")[0]
     assert first.startswith("It has `float16` only; the cast was tried here.\n\n```python\nimport torch\n")
     assert first.endswith('.all():\n    raise SystemExit("not finite: load in float32")\n```')
     assert "<summary>Load in fp32 (cpu)</summary>\n\n```python\nimport torch\n" in text

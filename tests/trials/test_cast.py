@@ -397,14 +397,14 @@ def test_the_stored_format_as_baseline(stored: str, short: str, other: str, save
 def test_what_a_loader_keeps_is_tried(name: str, formats: set[str], saved: Saved, library: Any) -> None:
     """`from_pretrained(dtype=)` for real, against `.to(dtype)`: the distance of the trial is that of the loaded model."""
     path = saved(name)
-    maker = type(loading.load(str(path), CPU).model)
-    whole: Any = maker.from_pretrained(path, local_files_only=True)
+    maker: Any = type(loading.load(str(path), CPU).model)
+    whole = maker.from_pretrained(path, local_files_only=True)
     inputs = sample(str(path), whole, whole.config).tensors
     with torch.no_grad():
         expected = whole(**inputs).logits.double()
         really = {}
         for dtype in formats:
-            loaded: Any = maker.from_pretrained(path, torch_dtype=HALVES[dtype], local_files_only=True)
+            loaded = maker.from_pretrained(path, torch_dtype=HALVES[dtype], local_files_only=True)
             really[f"load-in-{dtype}"] = float((loaded(**inputs).logits.double() - expected).norm() / expected.norm())
 
     found = cast_then_infer(CPU, Asked(model=str(path)))
