@@ -286,10 +286,6 @@ def test_a_recorded_machine_gives_its_facts_at_one_place() -> None:
 
 def test_everything_public_is_documented() -> None:
     """Plugin authors read the docstrings, not the tests."""
-    functions = [
-        value
-        for name, value in vars(testing).items()
-        if callable(value) and getattr(value, "__module__", "") == testing.__name__ and not name.startswith("_")
-    ]
+    functions = [value for name in testing.__all__ if callable(value := getattr(testing, name))]
     assert len(functions) > 15
     assert all(function.__doc__ for function in functions)

@@ -98,7 +98,8 @@ class Maker:
 
     def mac(self) -> Snapshot:
         """Another system altogether: of the recorded machine only the reproduction's text is left out, for nothing was run."""
-        chip = Cpu(name="Apple M2", vendor="Apple", microarchitecture="m2", cores=8, features=())
+        features = ("hw.optional.arm.FEAT_BF16", "hw.optional.arm.FEAT_FP16")
+        chip = Cpu(name="Apple M2", vendor="Apple", microarchitecture="m2", cores=8, features=features)
         host = replace(a_host(), system="Darwin", release=Version("24.3.0"), machine="arm64", libc="", memory_mib=16384)
         torch, packages = self.torch("2.6.0", cuda=None, cudnn=None, arch_list=(), cuda_available=False, cpu_capability="DEFAULT", cpu_reports=())
         facts = (host, chip, a_gpu(a_device("mps", "Apple M2")), torch, packages)

@@ -1,10 +1,10 @@
-"""Cast, then infer, for `ivdoctor.testing`: what a run of `probes/cast.py` would give, made up."""
+"""Cast, then infer, for testing: what a run of `probes/cast.py` would give, made up."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from .facts import TORCH_NAME, WRONG, Cast, CastRun, Drift, Fed, Half, Kept, Rounding, Site, Trial
+from ..facts import TORCH_NAME, WRONG, Cast, CastRun, Drift, Fed, Half, Kept, Rounding, Site, Trial
 
 FIGURES: dict[str, dict[Half, float]] = {
     "real-run": {"fp32": 0.0, "bf16": 1.08e-2, "fp16": 1.39e-3},

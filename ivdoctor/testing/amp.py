@@ -1,9 +1,9 @@
-"""The training step for `ivdoctor.testing`: what a run of `probes/amp.py` would give, made up."""
+"""The training step for testing: what a run of `probes/amp.py` would give, made up."""
 
 from collections.abc import Iterator, Mapping
 
-from .facts import Amp, Half, Misuse, Site, Step, Trial
-from .facts.amp import MisuseName
+from ..facts import Amp, Half, Misuse, Site, Step, Trial
+from ..facts.amp import MisuseName
 
 LOSS = {"fp32": 3.2959, "fp16": 3.2959, "bf16": 3.297}
 AUTOCAST: tuple[Half, ...] = ("bf16", "fp16")

@@ -1,4 +1,4 @@
-"""Builders of a model's facts; `ivdoctor.testing` has them under its own name."""
+"""A model, by its configuration and the headers of its weights."""
 
 import json
 from collections.abc import Mapping
@@ -6,8 +6,8 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from .facts import Checkpoint, Model, Stored
-from .modelfiles.header import DTYPES
+from ..facts import Checkpoint, Model, Stored
+from ..modelfiles.header import DTYPES
 
 PARAMETERS = 8_030_261_248
 
