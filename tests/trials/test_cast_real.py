@@ -114,9 +114,7 @@ def test_double_rounding_is_counted_over_all_weights(real: Cast, minilm: Path) -
 
 
 @pytest.mark.parametrize(("weight", "row"), [("encoder.layer.1.intermediate.dense", 1162), ("encoder.layer.0.output.dense", 99)])
-def test_a_planted_outlier_channel_overflows_float16_in_its_own_module_and_not_bfloat16(
-    minilm: Path, tmp_path: Path, weight: str, row: int
-) -> None:
+def test_a_planted_outlier_channel_overflows_float16_in_its_own_module_and_not_bfloat16(minilm: Path, tmp_path: Path, weight: str, row: int) -> None:
     """One row of a real weight, ten thousand times larger."""
     folder = tmp_path / "planted"
     shutil.copytree(minilm, folder)
