@@ -21,6 +21,7 @@ from ivdoctor.trials import cast
 from ivdoctor.trials.inputs import sample
 from ivdoctor.trials.load import load
 from ivdoctor.trials.recast import recast
+from ivdoctor.trials.subject import Subject
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -54,7 +55,7 @@ def main() -> int:
     rounds = int(rest[0]) if rest else 5
     loaded = load(folder, "cpu")
     inputs = sample(folder, loaded.model, loaded.config)
-    subject = cast.Subject(name="benchmark", model=loaded.model, inputs=inputs, baseline=loaded.dtype, device="cpu", real=True)
+    subject = Subject(name="benchmark", model=loaded.model, inputs=inputs, baseline=loaded.dtype, device="cpu", real=True)
     weights = sum(one.numel() * one.element_size() for one in loaded.model.parameters()) / 2**20
     for parameter in loaded.model.parameters():
         parameter.sum()  # mapped from the file, it becomes resident when it is first read
@@ -79,7 +80,7 @@ def main() -> int:
     return int(ratio > TIME or extra > MEMORY)
 
 
-def plain(subject: cast.Subject, passes: dict[str, int]) -> float:
+def plain(subject: Subject, passes: dict[str, int]) -> float:
     """Seconds of as many passes in each format, with nothing attached; the casts themselves are not counted."""
     seconds = 0.0
     for dtype in ("fp32", "bf16", "fp16"):

@@ -1,49 +1,27 @@
 """Cast, then infer: a baseline in fp32, the same weights in bf16 and fp16, and what is left of the numbers."""
 
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..facts import FP16_MAX, TORCH_NAME, WRONG, Asked, Cast, CastRun, Fed, Half, Kept, Trial
-from ..probe import Absent, DeviceFault
+from ..facts import FP16_MAX, Asked, Cast, CastRun, Fed, Half
+from ..probe import Absent
 from ..text import say
 from . import miniature, threads
 from .compare import compared, main_output
-from .failure import device_is_lost, first_line, location
-from .hooks import Baseline, Comparison, lost_at
+from .hooks import Baseline, Comparison, bounded, lost_at
 from .inputs import Inputs, given, samples
 from .peak import Cost, measured
+from .proof import kept_trials, trials
 from .recast import recast
 from .rounding import kept, rounding
-from .run import LastFunction
+from .subject import Subject, said, slowness, torch_dtype, where
 
 SHORT_ON = 300.0
 """Seconds a single pass may be expected to take; a format that would take longer here is not run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """A model on the CPU in its baseline format, and what goes in."""
-
-    name: str
-    model: nn.Module
-    inputs: Inputs
-    baseline: Half
-    device: str
-    real: bool
-    """Not the miniature: its passes are worth timing."""
-    kept: tuple[Kept, ...] = ()
-
-    def call(self, dtype: Half, floats: Half | None = None) -> Callable[[], Any]:
-        """A forward pass; the weights must be in this format already, the floating inputs are brought to it, or to `floats`."""
-        tensors = self.inputs.to(self.device, _torch(floats or dtype))
-        return lambda: self.model(**tensors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +91,7 @@ def compare(subject: Subject, asked: Asked | None = None) -> Cast:
         formats: tuple[Half, ...] = ("bf16", "fp16")
         runs = tuple(_run(subject, base, dtype) for dtype in formats if dtype != subject.baseline)
         fed = tuple(_fed(subject, runs, asked)) if asked else ()
-        kept_trials = tuple(_kept_trials(subject, base, runs))
+        loaded = tuple(kept_trials(subject, base.output, runs))
     return Cast(
         model=subject.name,
         how="real-run" if subject.real else "miniature",
@@ -126,7 +104,7 @@ def compare(subject: Subject, asked: Asked | None = None) -> Cast:
         runs=runs,
         fed=fed,
         kept=subject.kept,
-        trials=(*_trials(subject, runs, fed), *kept_trials),
+        trials=(*trials(subject, runs, fed), *loaded),
     )
 
 
@@ -137,7 +115,7 @@ def _baseline(subject: Subject) -> Base:
     Raises:
         Absent: it does not run, or gives nothing to compare.
     """
-    with recast(subject.model, _torch(subject.baseline), subject.device) as size:
+    with recast(subject.model, torch_dtype(subject.baseline), subject.device) as size:
         call = subject.call(subject.baseline)
         watch = Baseline(model=subject.model)
         began = time.perf_counter()
@@ -145,7 +123,7 @@ def _baseline(subject: Subject) -> Base:
             with watch:
                 found = main_output(call())
         except Exception as error:
-            raise Absent(say("the model does not run in {dtype} on its inputs: {error}", dtype=subject.baseline, error=_said(error))) from error
+            raise Absent(say("the model does not run in {dtype} on its inputs: {error}", dtype=subject.baseline, error=said(error))) from error
         seconds = time.perf_counter() - began - watch.seconds
         if found is None:
             raise Absent(say("the model returns no tensor of floating numbers, so there is nothing to compare"))
@@ -162,7 +140,7 @@ def _run(subject: Subject, base: Base, dtype: Half) -> CastRun:
     if expected > SHORT_ON:
         return CastRun(dtype=dtype, status="skipped", message=say("a pass would take about {minutes:.0f} minutes here", minutes=expected / 60))
     try:
-        with recast(subject.model, _torch(dtype), subject.device) as size:
+        with recast(subject.model, torch_dtype(dtype), subject.device) as size:
             call = subject.call(dtype)
             watch = Comparison(model=subject.model, baseline=base.watch)
             began = time.perf_counter()
@@ -170,14 +148,14 @@ def _run(subject: Subject, base: Base, dtype: Half) -> CastRun:
                 with watch:
                     found = main_output(call())
             except Exception as error:  # noqa: BLE001  # whatever the model raises is what came of it
-                return CastRun(dtype=dtype, status="raised", message=_said(error), location=_where(subject, error, call))
+                return CastRun(dtype=dtype, status="raised", message=said(error), location=where(subject, error, call))
             seconds = time.perf_counter() - began - watch.seconds
             if found is None or found[1].shape != base.output.shape:
                 return CastRun(dtype=dtype, status="raised", message=say("the output has another shape than in {dtype}", dtype=subject.baseline))
             figures = compared(found[1], base.output, logits=_logits(subject, base), mask=subject.inputs.mask)
             cost = measured(call, subject.device) if base.cost and seconds < SHORT_ON / 10 else None
     except (RuntimeError, TypeError) as error:  # MPS refuses to hold bf16 before macOS 14
-        return CastRun(dtype=dtype, status="raised", message=_said(error))
+        return CastRun(dtype=dtype, status="raised", message=said(error))
     return CastRun(
         dtype=dtype,
         status="ran",
@@ -189,7 +167,7 @@ def _run(subject: Subject, base: Base, dtype: Half) -> CastRun:
         nonfinite=figures.nonfinite,
         first_nonfinite=watch.first_nonfinite,
         lost_at=watch.first_nonfinite or lost_at(watch.drifts),
-        modules=tuple(watch.drifts.values()),
+        modules=bounded(watch.drifts),
         time_ratio=cost.seconds / base.cost.seconds if cost and base.cost and base.cost.seconds else None,
         memory_ratio=_memory(cost, size / 2**20) / _memory(base.cost, base.weights_mib) if _weighed(cost, base.cost) else None,
     )
@@ -203,75 +181,14 @@ def _fed(subject: Subject, runs: tuple[CastRun, ...], asked: Asked) -> Iterator[
         floats: Half = asked.input_dtype or "fp32"
         if run.status != "ran" or floats == run.dtype:
             continue
-        with recast(subject.model, _torch(run.dtype), subject.device):
+        with recast(subject.model, torch_dtype(run.dtype), subject.device):
             call = subject.call(run.dtype, floats)
             try:
                 call()
             except Exception as error:  # noqa: BLE001  # as above
-                yield Fed(model=run.dtype, input=floats, status="raised", message=_said(error), location=_where(subject, error, call))
+                yield Fed(model=run.dtype, input=floats, status="raised", message=said(error), location=where(subject, error, call))
             else:
                 yield Fed(model=run.dtype, input=floats, status="ran")
-
-
-def _trials(subject: Subject, runs: tuple[CastRun, ...], fed: tuple[Fed, ...]) -> Iterator[Trial]:
-    """Each format as a way out of another, and the cast of the inputs as the way out of a clash."""
-    itself = CastRun(dtype=subject.baseline, status="ran", cosine=1.0)
-    for run in (*runs, itself):
-        if run.status != "skipped":
-            yield _trial(subject, f"everything-{run.dtype}", "cast", "", run)
-    by_dtype = {run.dtype: run for run in runs}
-    for one in fed:
-        if one.status == "raised":
-            yield _trial(subject, "cast-input", one.case, one.message, by_dtype[one.model])
-
-
-def _kept_trials(subject: Subject, base: Base, runs: tuple[CastRun, ...]) -> Iterator[Trial]:
-    """As `from_pretrained(dtype=)` would leave the model, where that differs from what `.to(dtype)` leaves."""
-    for run in runs:
-        spared = frozenset(one.name for one in subject.kept if run.dtype in one.formats)
-        if spared and run.status == "ran":
-            after = replace(run, status="raised", relative_l2=0.0, nonfinite=0)
-            try:
-                with recast(subject.model, _torch(run.dtype), subject.device, spared=spared):
-                    found = main_output(subject.call(run.dtype)())
-            except Exception as error:  # noqa: BLE001  # whatever the model raises is what came of it
-                after = replace(after, message=_said(error))
-            else:
-                if found is not None and found[1].shape == base.output.shape:
-                    figures = compared(found[1], base.output, logits=False)
-                    after = replace(after, status="ran", relative_l2=figures.relative_l2, nonfinite=figures.nonfinite)
-            yield _trial(subject, f"load-in-{run.dtype}", "cast", "", after)
-
-
-def _trial(subject: Subject, remedy: str, case: str, before: str, run: CastRun) -> Trial:
-    ran = say("ran, and the output is not finite") if run.nonfinite else say("ran, output {dtype}", dtype=TORCH_NAME[run.dtype])
-    return Trial(
-        remedy=remedy,
-        case=case,
-        status="passed" if run.usable and run.relative_l2 < WRONG else "failed",
-        how="real-run" if subject.real else "miniature",
-        where=subject.device,
-        before=before,
-        after=ran if run.status == "ran" else run.message,
-        computes_in=run.dtype,
-        metrics={"relative_l2": run.relative_l2} if run.status == "ran" else {},
-    )
-
-
-def slowness(device: str, dtype: Half) -> float:
-    """How many times longer a product of two 256x256 matrices takes than in fp32: a CPU without the instructions runs a naive loop."""
-    if device != "cpu":
-        return 1.0
-    times = []
-    for kind in (torch.float32, _torch(dtype)):
-        left = torch.ones(256, 256, dtype=kind)
-        least = float("inf")
-        for _ in range(3):
-            began = time.perf_counter()
-            left @ left
-            least = min(least, time.perf_counter() - began)
-        times.append(least)
-    return times[1] / times[0]
 
 
 def _logits(subject: Subject, base: Base) -> bool:
@@ -284,33 +201,3 @@ def _weighed(cost: Cost | None, base: Cost | None) -> bool:
 
 def _memory(cost: Cost | None, weights: float) -> float:
     return weights + ((cost.extra_mib or 0.0) if cost else 0.0)
-
-
-def _said(error: BaseException) -> str:
-    """
-    An exception in one line.
-
-    Raises:
-        DeviceFault: nothing more can be tried on this device in this process.
-    """
-    if device_is_lost(error):
-        raise DeviceFault(first_line(error)) from error
-    return f"{type(error).__name__}: {first_line(error)[:500]}"
-
-
-def _where(subject: Subject, error: BaseException, call: Callable[[], Any]) -> Any:
-    """The line of the model's own code, not torch's."""
-    watching = LastFunction()
-    try:
-        with watching:
-            call()
-    except Exception:  # noqa: BLE001, S110  # it is known to raise; which function did is the point
-        pass
-    library = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
-    home = os.path.dirname(os.path.abspath(sys.modules[type(subject.model).__module__.partition(".")[0]].__file__ or ""))
-    return location(error, subject.model, watching.name, own=lambda file: file.startswith(home) and not file.startswith(library), root=home)
-
-
-def _torch(dtype: Half) -> torch.dtype:
-    found: torch.dtype = getattr(torch, TORCH_NAME[dtype])
-    return found

@@ -21,6 +21,12 @@ KEPT = 1 << 30
 WHOLE = "(whole model)"
 """The name of the model itself among its modules."""
 
+MODULES = 600
+"""Told of one run: a hundred layers of six modules."""
+
+TOP = 1
+"""Dots in the name of a part near the top."""
+
 FILL = 1e30
 """Beyond this a value is a mask's filling, not an activation."""
 
@@ -146,3 +152,17 @@ def _loudest(output: Tensor) -> float:
         return loud
     rest = size[size < FILL]
     return float(rest.max()) if rest.numel() else 0.0
+
+
+def bounded(drifts: dict[str, Drift]) -> tuple[Drift, ...]:
+    """In their order, at most MODULES: the repeated layers and the parts near the top first, then the worst, so that a snapshot stays small."""
+    every = list(drifts.values())
+    if len(every) > MODULES:
+        worst = {
+            one.module: rank
+            for rank, one in enumerate(sorted(every, key=lambda one: one.relative_l2 if one.relative_l2 >= 0 else float("inf"), reverse=True))
+        }
+        ranked = sorted(every, key=lambda one: (not one.block, one.module.count(".") > TOP, worst[one.module]))
+        kept = {one.module for one in ranked[:MODULES]}
+        every = [one for one in every if one.module in kept]
+    return tuple(every)

@@ -21,8 +21,9 @@ from ivdoctor.probe import Absent, DeviceFault  # noqa: E402
 from ivdoctor.trials import cast as module  # noqa: E402
 from ivdoctor.trials import load as loading  # noqa: E402
 from ivdoctor.trials import miniature  # noqa: E402
-from ivdoctor.trials.cast import Subject, cast_then_infer, compare  # noqa: E402
+from ivdoctor.trials.cast import cast_then_infer, compare  # noqa: E402
 from ivdoctor.trials.inputs import Inputs, sample  # noqa: E402
+from ivdoctor.trials.subject import Subject, slowness  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("_as_it_was")
 
@@ -372,8 +373,8 @@ def test_a_quick_model_is_run_however_slow_the_format(monkeypatch: pytest.Monkey
 
 def test_slowness_is_a_ratio_of_real_products() -> None:
     """On the CPU it is measured; an accelerator is not asked."""
-    assert all(0 < module.slowness(CPU, dtype) < 1e5 for dtype in ("bf16", "fp16"))
-    assert module.slowness("cuda:0", "bf16") == 1
+    assert all(0 < slowness(CPU, dtype) < 1e5 for dtype in ("bf16", "fp16"))
+    assert slowness("cuda:0", "bf16") == 1
 
 
 # Baselines other than fp32, and what a loader keeps
@@ -494,3 +495,20 @@ def test_inputs_that_are_named_are_used(saved: Saved, tmp_path: Path) -> None:
     assert (found.inputs, found.output) == ("the user's own: input_ids 1x3 int64", "logits 1x3")
     with pytest.raises(Absent, match=r"^the model does not run in fp32 on its inputs: IndexError: index out of range[^\n]*$"):
         cast_then_infer(CPU, dataclasses.replace(asked, inputs=bad))
+
+
+def test_a_model_that_draws_at_random_draws_the_same_each_time() -> None:
+    """Else its own noise would be taken for the error of the cast."""
+
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x: Any) -> Any:
+            keep = torch.rand(x.shape) > 0.5
+            return self.linear(x) * keep
+
+    cast = compare(subject(Noisy(), real=True, x=torch.randn(3, 8)))
+
+    assert all(0 < one.relative_l2 < 0.05 for one in cast.runs)

@@ -13,7 +13,7 @@ from torch import Tensor, nn  # noqa: E402  # torch first
 
 from ivdoctor.facts.cast import Drift  # noqa: E402
 from ivdoctor.trials import hooks, miniature  # noqa: E402
-from ivdoctor.trials.hooks import WHOLE, Baseline, Comparison, lost_at, repeated  # noqa: E402
+from ivdoctor.trials.hooks import WHOLE, Baseline, Comparison, bounded, lost_at, repeated  # noqa: E402
 from ivdoctor.trials.recast import recast  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("_as_it_was")
@@ -380,3 +380,21 @@ def test_a_bad_layer_planted_in_a_real_model_is_found(made: Callable[[str], Any]
 
     assert (lost_at(sound.drifts), lost_at(comparison.drifts)) == ("bert.encoder.layer.0", "bert.encoder.layer.1")
     assert comparison.drifts["bert.encoder.layer.0"] == sound.drifts["bert.encoder.layer.0"]
+
+
+def test_of_a_thousand_modules_the_layers_the_top_and_the_worst_are_told() -> None:
+    """In their order; a model of many experts must not fill a snapshot."""
+    drifts = {
+        f"layers.{i}.experts.{j}": Drift(module=f"layers.{i}.experts.{j}", kind="Linear", relative_l2=(i * 100 + j) / 1e5)
+        for i in range(10)
+        for j in range(100)
+    }
+    drifts |= {f"layers.{i}": Drift(module=f"layers.{i}", kind="Layer", relative_l2=0.0, block=True) for i in range(10)}
+    drifts |= {"layers.0.experts.0": Drift(module="layers.0.experts.0", kind="Linear", relative_l2=-1.0)}
+    told = bounded(drifts)
+
+    assert len(told) == 600
+    assert [one.module for one in told] == [name for name in drifts if name in {one.module for one in told}]
+    assert {f"layers.{i}" for i in range(10)} | {"layers.0.experts.0", "layers.9.experts.99"} <= {one.module for one in told}
+    assert "layers.0.experts.1" not in {one.module for one in told}
+    assert bounded(dict(list(drifts.items())[:600])) == tuple(list(drifts.values())[:600])

@@ -17,8 +17,9 @@ from torch import nn  # noqa: E402  # torch first
 
 from ivdoctor.probe import Absent  # noqa: E402
 from ivdoctor.trials import miniature  # noqa: E402
-from ivdoctor.trials.cast import Subject, compare  # noqa: E402
+from ivdoctor.trials.cast import compare  # noqa: E402
 from ivdoctor.trials.inputs import SENTENCES, Inputs, given, sample  # noqa: E402
+from ivdoctor.trials.subject import Subject  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("_as_it_was")
 
