@@ -16,11 +16,11 @@ def registered(*more: Point) -> Plugins:
 
 
 def test_the_built_in_set() -> None:
-    """Nine probes, two dozen rules, six formats, nothing broken."""
+    """Fourteen probes, some forty rules, six formats, nothing broken."""
     own = registered()
 
-    assert len([probe for probe in own.probes if probe.reference.startswith("ivdoctor.")]) == 9
-    assert len([rule for rule in own.rules if rule.builtin]) >= 12
+    assert len([probe for probe in own.probes if probe.reference.startswith("ivdoctor.")]) == 14
+    assert len([rule for rule in own.rules if rule.builtin]) >= 40
     assert {"terminal", "markdown", "html", "json", "junit", "github"} <= set(own.format_names)
     assert own.broken("probes") + own.broken("rules") + own.broken("formats") == ()
 
@@ -47,7 +47,7 @@ def test_an_entry_point_that_cannot_be_used_is_an_outcome(value: str, words: str
     assert broken.builtin is value.startswith("ivdoctor.")
     assert found.facts().keys() >= {probe.subject for probe in found.probes}
     assert found.broken("probes") == (broken,)
-    assert len([probe for probe in found.probes if probe.reference.startswith("ivdoctor.")]) == 9
+    assert len([probe for probe in found.probes if probe.reference.startswith("ivdoctor.")]) == 14
 
 
 def test_a_code_belongs_to_the_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
