@@ -113,11 +113,23 @@ class Cast:
     """Why the baseline is not fp32."""
     inputs: str
     """What went in: `2 sentences through the model's own tokenizer`."""
+    floats: str = ""
+    """torch's name of the floating inputs' dtype as they came in; empty where none of them floats."""
     output: str = ""
     """What was compared: `last_hidden_state 2x12x384`."""
+    nonfinite: int = 0
+    """NaN and Inf in the baseline's own output; -Inf is a mask's filling and does not count."""
+    architecture: str = ""
+    """The class that was really loaded: `BertModel`."""
+    unrun: tuple[str, ...] = ()
+    """Parts with parameters that these inputs did not reach: a vision tower that was given text alone."""
     parameters: int = 0
     headroom: float | None = None
-    """The baseline's largest activation over 65504; None where the baseline did not run."""
+    """
+    The baseline's largest activation over 65504, of what modules take and give; None where the baseline did not run.
+
+    What a function makes between two modules, such as attention scores, is not seen.
+    """
     headroom_module: str = ""
     runs: tuple[CastRun, ...] = ()
     fed: tuple[Fed, ...] = ()
@@ -125,6 +137,8 @@ class Cast:
     kept: tuple[Kept, ...] = ()
     missing: tuple[str, ...] = ()
     """Parameters the configuration asks for and the files do not hold: they were random."""
+    unexpected: tuple[str, ...] = ()
+    """Tensors the files hold and the configuration does not ask for: they were left out."""
     trials: tuple[Trial, ...] = ()
     """Each format as a remedy."""
 
