@@ -184,8 +184,14 @@ def _unrun(outcomes: Iterable[Outcome], place: Place, shared: Mapping[type, Any]
     if outcome.fact.how != "real-run":
         yield say("the model was not run on {place}: {reason}", place=place.name, reason=say("the miniature was"))
         return
+    cast = outcome.fact
+    if cast.unrun:
+        yield say("{parts} of the model was not reached by its inputs on {place}", parts=", ".join(cast.unrun[:3]), place=place.name)
     dtype = meant(asked, model, checkpoint, packages)
-    run = outcome.fact.run(dtype or "")
+    run = cast.run(dtype or "")
+    given = asked.input_dtype
+    if cast.floats and dtype and given and given != dtype and (dtype, given) not in {(one.model, one.input) for one in cast.fed}:
+        yield say("the model in {dtype} was not run with inputs in {given} on {place}", dtype=dtype, given=given, place=place.name)
     if run is not None and run.status == "skipped":
         yield say("the model was not run in {dtype} on {place}: {reason}", dtype=dtype, place=place.name, reason=run.message)
     elif run is None and dtype not in (None, outcome.fact.baseline):

@@ -67,6 +67,10 @@ def caption(cast: Cast) -> str:
     parts = [say("{inputs}; {output} against {baseline}.", inputs=_capital(cast.inputs), output=cast.output, baseline=cast.baseline)]
     if cast.baseline_reason:
         parts.append(_capital(cast.baseline_reason) + ".")
+    if cast.unrun:
+        parts.append(say("These inputs did not reach {parts}.", parts=", ".join(cast.unrun)))
+    if cast.nonfinite:
+        parts.append(say("In {baseline} itself {count} NaN or Inf come out.", baseline=cast.baseline, count=cast.nonfinite))
     if cast.headroom is not None:
         parts.append(
             say(

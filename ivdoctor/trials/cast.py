@@ -2,23 +2,26 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ..facts import FP16_MAX, Asked, Cast, CastRun, Fed, Half
+from ..facts import FP16_MAX, HALVES, TORCH_NAME, Asked, Cast, CastRun, Fed, Half
 from ..probe import Absent
 from ..text import say
 from . import miniature, threads
 from .compare import compared, main_output
-from .hooks import Baseline, Comparison, bounded, lost_at
+from .hooks import Baseline, Comparison, bounded, lost_at, unrun
 from .inputs import Inputs, given, samples
 from .peak import Cost, measured
-from .proof import kept_trials, trials
+from .proof import Dtypes, as_loaded, trials
 from .recast import recast
 from .rounding import kept, rounding
 from .subject import Subject, said, slowness, torch_dtype, where
+
+SHORT: dict[str, Half] = {TORCH_NAME[short]: short for short in HALVES}
 
 SHORT_ON = 300.0
 """Seconds a single pass may be expected to take; a format that would take longer here is not run."""
@@ -35,6 +38,7 @@ class Base:
     weights_mib: float
     seconds: float
     """Of the first pass."""
+    nonfinite: int
 
     @property
     def warm(self) -> float:
@@ -61,51 +65,71 @@ def cast_then_infer(device: str, asked: Asked) -> Cast:
     threads.own()
     loaded = load(asked.model, device)
     offered = [given(asked.inputs, loaded.model)] if asked.inputs else samples(folder_of(asked.model), loaded.model, loaded.config)
-    known = kept(loaded.model, loaded.config)
     refused: Absent | None = None
+    own = ""
     for inputs in offered:
-        subject = Subject(name=name_of(asked.model), model=loaded.model, inputs=inputs, baseline=loaded.dtype, device=device, real=True, kept=known)
+        subject = Subject(
+            name=name_of(asked.model), model=loaded.model, inputs=inputs, baseline=loaded.dtype, device=device, real=True, again=loaded.again
+        )
         try:
-            cast = compare(subject, asked)
+            cast, dtypes = examined(subject, asked)
         except Absent as error:
             refused = refused or error
+            own = own or (say("{inputs} were refused: {error}", inputs=inputs.said, error=error) if inputs.own else "")
             continue
         return replace(
             cast,
+            inputs="; ".join(filter(None, [cast.inputs, own])),
+            architecture=type(loaded.model).__name__,
             baseline_reason=loaded.reason,
-            rounding=rounding(loaded.model, loaded.stored),
+            rounding=None if loaded.missing else rounding(loaded.model, loaded.stored),
+            kept=kept(loaded.model, loaded.config, dtypes),
             missing=loaded.missing,
+            unexpected=loaded.unexpected,
         )
     raise refused or Absent(say("no inputs are known for a model of this kind: name some with --inputs"))
 
 
 def compare(subject: Subject, asked: Asked | None = None) -> Cast:
+    """Every format against the baseline."""
+    return examined(subject, asked)[0]
+
+
+def examined(subject: Subject, asked: Asked | None = None) -> tuple[Cast, dict[Half, Dtypes]]:
     """
-    Every format against the baseline.
+    Every format against the baseline; and by format, what dtypes a loader leaves where they are not those of a cast.
 
     Args:
         asked: None for the miniature, whose inputs are always cast with it: the reproduction is about those that are not.
     """
-    with torch.no_grad():
+    with torch.no_grad(), _on(subject.device):
         base = _baseline(subject)
         formats: tuple[Half, ...] = ("bf16", "fp16")
         runs = tuple(_run(subject, base, dtype) for dtype in formats if dtype != subject.baseline)
         fed = tuple(_fed(subject, runs, asked)) if asked else ()
-        loaded = tuple(kept_trials(subject, base.output, runs))
-    return Cast(
+        dtypes, loaded = as_loaded(subject, base.output, runs)
+    cast = Cast(
         model=subject.name,
         how="real-run" if subject.real else "miniature",
         baseline=subject.baseline,
         inputs=subject.inputs.said,
+        floats=subject.inputs.floats,
+        nonfinite=base.nonfinite,
+        unrun=unrun(subject.model, base.watch.calls) if subject.real else (),
         output=f"{base.name} {'x'.join(map(str, base.output.shape))}",
         parameters=sum(one.numel() for one in subject.model.parameters()),
         headroom=base.watch.largest / FP16_MAX,
         headroom_module=base.watch.loudest,
         runs=runs,
         fed=fed,
-        kept=subject.kept,
-        trials=(*trials(subject, runs, fed), *loaded),
+        trials=(*trials(subject, base.nonfinite, runs, fed), *loaded),
     )
+    return cast, dtypes
+
+
+def _on(device: str) -> AbstractContextManager[object]:
+    """What a model launches without naming a device goes to this one."""
+    return torch.cuda.device(device) if device.startswith("cuda") else nullcontext()
 
 
 def _baseline(subject: Subject) -> Base:
@@ -115,7 +139,7 @@ def _baseline(subject: Subject) -> Base:
     Raises:
         Absent: it does not run, or gives nothing to compare.
     """
-    with recast(subject.model, torch_dtype(subject.baseline), subject.device) as size:
+    with recast(subject.model, None, subject.device) as size:
         call = subject.call(subject.baseline)
         watch = Baseline(model=subject.model)
         began = time.perf_counter()
@@ -129,10 +153,11 @@ def _baseline(subject: Subject) -> Base:
             raise Absent(say("the model returns no tensor of floating numbers, so there is nothing to compare"))
         name, output = found
         output = output.cpu()
+        nonfinite = int((output.isnan() | output.isposinf()).sum())  # -Inf is a mask's filling
         if not bool(torch.isfinite(output).any()):
             raise Absent(say("the model gives no finite number in {dtype} already", dtype=subject.baseline))
         cost = measured(call, subject.device) if subject.real and seconds < SHORT_ON / 10 else None
-    return Base(watch=watch, name=name, output=output, cost=cost, weights_mib=size / 2**20, seconds=seconds)
+    return Base(watch=watch, name=name, output=output, cost=cost, weights_mib=size / 2**20, seconds=seconds, nonfinite=nonfinite)
 
 
 def _run(subject: Subject, base: Base, dtype: Half) -> CastRun:
@@ -175,20 +200,22 @@ def _run(subject: Subject, base: Base, dtype: Half) -> CastRun:
 
 def _fed(subject: Subject, runs: tuple[CastRun, ...], asked: Asked) -> Iterator[Fed]:
     """The inputs as their processor emits them, or as the user said, into each format that runs when they are cast too."""
-    if not subject.inputs.floats:
+    emitted = SHORT.get(subject.inputs.floats)
+    floats = asked.input_dtype or emitted
+    if not emitted or not floats:
         return
-    for run in runs:
-        floats: Half = asked.input_dtype or "fp32"
-        if run.status != "ran" or floats == run.dtype:
+    ran: list[Half] = [run.dtype for run in runs if run.status == "ran"]
+    for dtype in (*ran, subject.baseline):
+        if floats == dtype:
             continue
-        with recast(subject.model, torch_dtype(run.dtype), subject.device):
-            call = subject.call(run.dtype, floats)
+        with recast(subject.model, None if dtype == subject.baseline else torch_dtype(dtype), subject.device):
+            call = subject.call(dtype, floats)
             try:
                 call()
             except Exception as error:  # noqa: BLE001  # as above
-                yield Fed(model=run.dtype, input=floats, status="raised", message=said(error), location=where(subject, error, call))
+                yield Fed(model=dtype, input=floats, status="raised", message=said(error), location=where(subject, error, call))
             else:
-                yield Fed(model=run.dtype, input=floats, status="ran")
+                yield Fed(model=dtype, input=floats, status="ran")
 
 
 def _logits(subject: Subject, base: Base) -> bool:

@@ -98,7 +98,7 @@ def main_output(value: Any) -> tuple[str, Tensor] | None:
 
 def _distributions(mine: Tensor, other: Tensor, both: Tensor, mask: Tensor | None) -> tuple[float | None, float | None]:
     """Share of equal first choices, and the mean divergence in nats; what the baseline forbids has the probability 0 in both."""
-    if mine.dim() == 0 or mine.shape[-1] < 2:  # noqa: PLR2004  # one number is no choice
+    if mine.dim() not in (2, 3) or mine.shape[-1] < 2:  # noqa: PLR2004  # batch, tokens, classes; elsewhere the last axis is no choice
         return None, None
     mine, other = mine.masked_fill(~both, -math.inf), other.masked_fill(~both, -math.inf)
     same = mine.argmax(-1) == other.argmax(-1)

@@ -2,6 +2,7 @@
 
 import linecache
 import os
+import re
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -50,6 +51,15 @@ Source: CUDA Runtime API, cudaError, those that leave the process in an inconsis
 def device_is_lost(error: BaseException) -> bool:
     """Whether the process must be given up with this error."""
     return any(mark in str(error) for mark in LOST)
+
+
+PATH = re.compile(r"(?<![\w:/.])(?:[A-Za-z]:)?[\\/](?:[^\s\\/'\":;,<>|]+[\\/])+(?=[^\s\\/'\":;,<>|])")
+"""The way to a file, up to its own name."""
+
+
+def pathless(text: str) -> str:
+    """Where things lie on a machine is its owner's business; what they are called is not."""
+    return PATH.sub("", text)
 
 
 def first_line(error: BaseException) -> str:

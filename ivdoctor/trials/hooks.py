@@ -38,7 +38,8 @@ class Watch:
     model: nn.Module
     seconds: float = 0.0
     _handles: list[Any] = field(default_factory=list)
-    _calls: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    """The number of each module's last call."""
 
     def __enter__(self) -> "Self":
         for name, module in self.model.named_modules():
@@ -50,15 +51,19 @@ class Watch:
             self._handles.pop().remove()
 
     def _hook(self, name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, _: Any, output: Any) -> None:
+        def hook(module: nn.Module, given: Any, output: Any) -> None:
             began = time.perf_counter()
+            call = self.calls[name] = self.calls.get(name, -1) + 1
+            self.took(name, given)
             tensor = floating(output)
             if tensor is not None:
-                call = self._calls[name] = self._calls.get(name, -1) + 1
                 self.saw(name, call, type(module).__name__, tensor)
             self.seconds += time.perf_counter() - began
 
         return hook
+
+    def took(self, name: str, given: Any) -> None:
+        """One module's positional inputs."""
 
     def saw(self, name: str, call: int, kind: str, output: Tensor) -> None:
         """One module's output, in the order they are done."""
@@ -70,19 +75,35 @@ class Baseline(Watch):
     """Keeps every output in fp32 on the CPU, and the largest activation."""
 
     outputs: dict[tuple[str, int], Tensor] = field(default_factory=dict)
+    sound: set[tuple[str, int]] = field(default_factory=set)
+    """Outputs that are all finite, kept or not."""
     largest: float = 0.0
     loudest: str = ""
     blocks: frozenset[str] = frozenset()
     _bytes: int = 0
+    _last: Tensor | None = None
 
     def __post_init__(self) -> None:
         self.blocks = repeated(self.model)
 
-    def saw(self, name: str, call: int, kind: str, output: Tensor) -> None:  # noqa: ARG002  # the other watch needs the kind
-        """Keep it, within bounds."""
-        loud = _loudest(output)
+    def _heard(self, name: str, tensor: Tensor) -> bool:
+        """Whether all of it is finite; the loudest is remembered."""
+        loud, finite = _loudest(tensor)
         if loud > self.largest:
             self.largest, self.loudest = loud, name
+        return finite
+
+    def took(self, name: str, given: Any) -> None:
+        """A gated product is no module's output, and the next one's input: there float16 ends first in many models."""
+        tensor = floating(given)
+        if tensor is not None and tensor is not self._last:
+            self._heard(name, tensor)
+
+    def saw(self, name: str, call: int, kind: str, output: Tensor) -> None:  # noqa: ARG002  # the other watch needs the kind
+        """Keep it, within bounds."""
+        self._last = output
+        if self._heard(name, output):
+            self.sound.add((name, call))
         size = output.numel() * 4
         if self._bytes + size <= KEPT * (2 if name in self.blocks else 1):
             self._bytes += size
@@ -101,6 +122,8 @@ class Comparison(Watch):
         """Compare it."""
         other = self.baseline.outputs.get((name, call))
         if other is None or other.shape != output.shape:  # not kept, or the model went another way
+            if not self.first_nonfinite and (name, call) in self.baseline.sound and not bool(torch.isfinite(output).all()):
+                self.first_nonfinite = name
             return
         apart = distance(output, other)
         if apart < 0 and not self.first_nonfinite:
@@ -142,16 +165,34 @@ def lost_at(drifts: dict[str, Drift]) -> str:
     return where
 
 
-def _loudest(output: Tensor) -> float:
-    """The largest finite magnitude; 0 for an empty output."""
+def unrun(model: nn.Module, calls: dict[str, int]) -> tuple[str, ...]:
+    """
+    Parts near the top that own a hundredth of the parameters or more, and were never called.
+
+    A part that ran is looked into once: `model` holds the towers of many architectures.
+    """
+    whole = sum(one.numel() for one in model.parameters())
+    found: list[str] = []
+    for name, part in model.named_children():
+        inner = {f"{name}.{other}": one for other, one in part.named_children() if not isinstance(part, (nn.ModuleList, nn.Sequential))}
+        ran = name in calls or any(one in calls for one in inner)
+        for other, one in (inner if ran else {name: part}).items():
+            reached = any(called == other or called.startswith(f"{other}.") for called in calls)
+            if not reached and sum(weight.numel() for weight in one.parameters()) * 100 >= whole:
+                found.append(other)
+    return tuple(found)
+
+
+def _loudest(output: Tensor) -> tuple[float, bool]:
+    """The largest finite magnitude, 0 for an empty output; and whether there is no other."""
     if not output.numel():
-        return 0.0
+        return 0.0, True
     size = output.detach().abs()
     loud = float(size.max())
     if loud < FILL:
-        return loud
+        return loud, True
     rest = size[size < FILL]
-    return float(rest.max()) if rest.numel() else 0.0
+    return (float(rest.max()) if rest.numel() else 0.0), bool(torch.isfinite(size).all())
 
 
 def bounded(drifts: dict[str, Drift]) -> tuple[Drift, ...]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..probe import Absent
 from ..text import say
+from .failure import pathless
 
 SENTENCES = (
     "The old harbour wakes before dawn when fishing boats return.",
@@ -39,6 +40,8 @@ class Inputs:
     tensors: dict[str, Any]
     said: str
     """What they are, in words."""
+    own: bool = False
+    """Whether the model's own processor made them."""
 
     @property
     def mask(self) -> Tensor | None:
@@ -47,9 +50,10 @@ class Inputs:
         return mask if isinstance(mask, Tensor) and mask.dim() == 2 else None  # noqa: PLR2004  # batch and tokens
 
     @property
-    def floats(self) -> bool:
-        """Whether there is a floating tensor among them, which a cast must reach."""
-        return any(isinstance(one, Tensor) and one.is_floating_point() for one in self.tensors.values())
+    def floats(self) -> str:
+        """Torch's name of the dtype of the floating tensors among them, which a cast must reach; empty where there are none."""
+        found = next((one.dtype for one in self.tensors.values() if isinstance(one, Tensor) and one.is_floating_point()), None)
+        return str(found).removeprefix("torch.") if found is not None else ""
 
     def to(self, device: str, dtype: torch.dtype | None = None) -> dict[str, Any]:
         """On a device; floating tensors in this dtype, or as they are."""
@@ -95,7 +99,7 @@ def given(source: str, model: nn.Module) -> Inputs:
 def _called(source: str) -> Any:
     """The user named it in words, so it may run."""
     module, _, function = source.partition(":")
-    if not function:
+    if not (function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
         raise Absent(say("--inputs takes FILE.safetensors or module:function, not {source}", source=os.path.basename(source)))
     here = os.getcwd()
     sys.path.insert(0, here)
@@ -130,7 +134,7 @@ def samples(folder: str, model: nn.Module, config: Any) -> Iterator[Inputs]:
         except Exception:  # noqa: BLE001, S112  # processors of strangers fail in every way there is; the next source says what it is
             continue
         if tensors:
-            yield Inputs(tensors=_completed(tensors, model, config), said=said)
+            yield Inputs(tensors=_completed(tensors, model, config), said=said, own=source is _processed)
 
 
 def _processed(folder: str, model: nn.Module, _: Any) -> tuple[dict[str, Any], str]:
@@ -263,4 +267,4 @@ def _shape(tensor: Tensor) -> str:
 
 def _short(error: BaseException) -> str:
     lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0][:200] if lines else ''}"
+    return f"{type(error).__name__}: {pathless(lines[0])[:200] if lines else ''}"

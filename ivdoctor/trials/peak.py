@@ -48,9 +48,10 @@ def measured(call: Callable[[], object], device: str) -> Cost:
 
 def _wait(device: str) -> None:
     """Accelerators answer before they are done."""
-    backend = getattr(torch, device.partition(":")[0], None)
-    if device != "cpu" and backend is not None and hasattr(backend, "synchronize"):
-        backend.synchronize()
+    kind, _, index = device.partition(":")
+    backend = getattr(torch, kind, None)
+    if kind != "cpu" and backend is not None and hasattr(backend, "synchronize"):
+        backend.synchronize(*([device] if index else []))
 
 
 def _reset(device: str) -> float | None:

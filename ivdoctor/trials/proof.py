@@ -1,45 +1,74 @@
 """Each format as a way out of another: what is known to have run, as trials."""
 
+import gc
 from collections.abc import Iterator
 from dataclasses import replace
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from ..facts import TORCH_NAME, WRONG, CastRun, Fed, Trial
+from ..facts import TORCH_NAME, WRONG, CastRun, Fed, Half, Trial
 from ..text import say
 from .compare import compared, main_output
 from .recast import recast
 from .subject import Subject, said, torch_dtype
 
 
-def trials(subject: Subject, runs: tuple[CastRun, ...], fed: tuple[Fed, ...]) -> Iterator[Trial]:
-    """Each format as a way out of another, and the cast of the inputs as the way out of a clash."""
-    itself = CastRun(dtype=subject.baseline, status="ran", cosine=1.0)
+def trials(subject: Subject, nonfinite: int, runs: tuple[CastRun, ...], fed: tuple[Fed, ...]) -> Iterator[Trial]:
+    """
+    Each format as a way out of another, and the cast of the inputs as the way out of a clash.
+
+    Args:
+        nonfinite: NaN and Inf in the baseline's own output.
+    """
+    itself = CastRun(dtype=subject.baseline, status="ran", cosine=1.0, nonfinite=nonfinite)
     for run in (*runs, itself):
         if run.status != "skipped":
             yield _trial(subject, f"everything-{run.dtype}", "cast", "", run)
-    by_dtype = {run.dtype: run for run in runs}
+    by_dtype = {run.dtype: run for run in (*runs, itself)}
     for one in fed:
         if one.status == "raised":
             yield _trial(subject, "cast-input", one.case, one.message, by_dtype[one.model])
 
 
-def kept_trials(subject: Subject, expected: Tensor, runs: tuple[CastRun, ...]) -> Iterator[Trial]:
-    """As `from_pretrained(dtype=)` would leave the model, where that differs from what `.to(dtype)` leaves."""
+Dtypes = dict[str, torch.dtype]
+
+
+def as_loaded(subject: Subject, expected: Tensor, runs: tuple[CastRun, ...]) -> tuple[dict[Half, Dtypes], tuple[Trial, ...]]:
+    """
+    The model as `from_pretrained(dtype=)` leaves it in each format that was run: its dtypes, and a trial where they are not those of a cast.
+
+    The copy is let go before the next is loaded.
+    """
+    dtypes: dict[Half, Dtypes] = {}
+    made: list[Trial] = []
     for run in runs:
-        spared = frozenset(one.name for one in subject.kept if run.dtype in one.formats)
-        if spared and run.status == "ran":
-            after = replace(run, status="raised", relative_l2=0.0, nonfinite=0)
-            try:
-                with recast(subject.model, torch_dtype(run.dtype), subject.device, spared=spared):
-                    found = main_output(subject.call(run.dtype)())
-            except Exception as error:  # noqa: BLE001  # whatever the model raises is what came of it
-                after = replace(after, message=said(error))
-            else:
-                if found is not None and found[1].shape == expected.shape:
-                    figures = compared(found[1], expected, logits=False)
-                    after = replace(after, status="ran", relative_l2=figures.relative_l2, nonfinite=figures.nonfinite)
-            yield _trial(subject, f"load-in-{run.dtype}", "cast", "", after)
+        if subject.again is None or run.status == "skipped":
+            continue
+        after = replace(run, status="raised", relative_l2=0.0, nonfinite=0)
+        try:
+            model = subject.again(run.dtype)
+            found = {name: one.dtype for name, one in (*model.named_parameters(), *model.named_buffers()) if one.is_floating_point()}
+            if all(dtype == torch_dtype(run.dtype) for dtype in found.values()):
+                continue
+            dtypes[run.dtype] = found
+            after = _ran(subject, model, expected, after)
+        except Exception as error:  # noqa: BLE001  # whatever the model raises is what came of it
+            after = replace(after, message=said(error))
+        finally:
+            model = nn.Identity()
+            gc.collect()
+        made.append(_trial(subject, f"load-in-{run.dtype}", "cast", "", after))
+    return dtypes, tuple(made)
+
+
+def _ran(subject: Subject, model: nn.Module, expected: Tensor, after: CastRun) -> CastRun:
+    with recast(model, None, subject.device):
+        found = main_output(subject.calling(model, after.dtype)())
+    if found is None or found[1].shape != expected.shape:
+        return replace(after, message=say("the output has another shape than in {dtype}", dtype=subject.baseline))
+    figures = compared(found[1], expected, logits=False)
+    return replace(after, status="ran", relative_l2=figures.relative_l2, nonfinite=figures.nonfinite)
 
 
 def _trial(subject: Subject, remedy: str, case: str, before: str, run: CastRun) -> Trial:

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..facts import TORCH_NAME, Half, Kept, Site
+from ..facts import TORCH_NAME, Half, Site
 from ..probe import DeviceFault
-from .failure import device_is_lost, first_line, location
+from .failure import device_is_lost, first_line, location, pathless
 from .inputs import Inputs
 from .run import LastFunction
 
@@ -29,7 +29,8 @@ class Subject:
     device: str
     real: bool
     """Not the miniature: its passes are worth timing."""
-    kept: tuple[Kept, ...] = ()
+    again: Callable[[Half], nn.Module] | None = None
+    """Loads it anew in another format, as transformers leaves it there."""
 
     def call(self, dtype: Half, floats: Half | None = None) -> Callable[[], Any]:
         """
@@ -37,11 +38,15 @@ class Subject:
 
         What the model draws at random, masks or noise, it draws from the same seed each time.
         """
-        tensors = self.inputs.to(self.device, torch_dtype(floats or dtype))
+        return self.calling(self.model, floats or dtype)
+
+    def calling(self, model: nn.Module, floats: Half) -> Callable[[], Any]:
+        """The same of another copy of the model."""
+        tensors = self.inputs.to(self.device, torch_dtype(floats))
 
         def forward() -> Any:
             torch.manual_seed(0)
-            return self.model(**tensors)
+            return model(**tensors)
 
         return forward
 
@@ -71,7 +76,7 @@ def said(error: BaseException) -> str:
     """
     if device_is_lost(error):
         raise DeviceFault(first_line(error)) from error
-    return f"{type(error).__name__}: {first_line(error)[:500]}"
+    return f"{type(error).__name__}: {pathless(first_line(error))[:500]}"
 
 
 def where(subject: Subject, error: BaseException, call: Callable[[], Any]) -> Site:

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ np = pytest.importorskip("numpy")
 from torch import Tensor, nn  # noqa: E402  # torch first
 
 from ivdoctor import codec  # noqa: E402
-from ivdoctor.facts import Asked, Cast, CastRun, Kept  # noqa: E402
+from ivdoctor.facts import TORCH_NAME, Asked, Cast, CastRun  # noqa: E402
 from ivdoctor.probe import Absent, DeviceFault  # noqa: E402
 from ivdoctor.trials import cast as module  # noqa: E402
 from ivdoctor.trials import load as loading  # noqa: E402
@@ -33,11 +34,9 @@ CPU = "cpu"
 Saved = Callable[..., Path]
 
 
-def subject(model: nn.Module, *, baseline: Any = "fp32", real: bool = False, kept: tuple[Kept, ...] = (), **tensors: Any) -> Subject:
+def subject(model: nn.Module, *, baseline: Any = "fp32", real: bool = False, **tensors: Any) -> Subject:
     """A model and its inputs as a trial takes them."""
-    return Subject(
-        name="planted", model=model.eval(), inputs=Inputs(tensors=tensors, said="some"), baseline=baseline, device=CPU, real=real, kept=kept
-    )
+    return Subject(name="planted", model=model.eval(), inputs=Inputs(tensors=tensors, said="some"), baseline=baseline, device=CPU, real=real)
 
 
 def run(result: Cast, dtype: str) -> CastRun:
@@ -194,12 +193,12 @@ class Picky(nn.Module):
     [
         (None, [("bf16", "fp32"), ("fp16", "fp32")]),
         ("fp32", [("bf16", "fp32"), ("fp16", "fp32")]),
-        ("bf16", [("fp16", "bf16")]),
-        ("fp16", [("bf16", "fp16")]),
+        ("bf16", [("fp16", "bf16"), ("fp32", "bf16")]),
+        ("fp16", [("bf16", "fp16"), ("fp32", "fp16")]),
     ],
 )
 def test_the_users_input_dtype_is_what_is_fed(asked: Any, cells: list[tuple[str, str]]) -> None:
-    """fp32 where he named none; a format fed with itself is no cell of its own."""
+    """As they came where he named none, here in fp32; a format fed with itself is no cell of its own, and the baseline is fed too."""
     found = compare(subject(Picky(), x=torch.randn(3, 8)), Asked(input_dtype=asked))
 
     assert [(one.model, one.input) for one in found.fed] == cells
@@ -384,7 +383,7 @@ def test_slowness_is_a_ratio_of_real_products() -> None:
 def test_the_stored_format_as_baseline(stored: str, short: str, other: str, saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where fp32 does not fit: the other format is compared with it, and the reason is part of the fact."""
     path = saved("llama", stored)
-    monkeypatch.setattr(loading, "free_mib", lambda: 22560 * 4 / 2**20 * 1.2)
+    monkeypatch.setattr(loading, "free_mib", lambda: 22560 * 4 / 2**20 * 1.5)
 
     found = cast_then_infer(CPU, Asked(model=str(path)))
 
@@ -444,7 +443,11 @@ def test_inputs_that_the_model_refuses_are_followed_by_others(saved: Saved, toke
 
     found = cast_then_infer(CPU, Asked(model=str(path)))
 
-    assert (found.inputs, found.output) == ("synthetic input_ids: no processor of the model's own could be used", "logits 2x10x8")
+    assert found.output == "logits 2x10x8"
+    assert found.inputs.startswith(
+        "synthetic input_ids: no processor of the model's own could be used; "
+        "2 sentences of ten words through the model's own tokenizer were refused: the model does not run in fp32 on its inputs: IndexError"
+    )
     assert all(one.status == "ran" for one in found.runs)
 
 
@@ -457,9 +460,13 @@ def test_a_loader_that_keeps_nothing_is_no_trial_of_its_own(saved: Saved) -> Non
 
 def test_a_kept_tensor_that_clashes_is_a_failed_trial() -> None:
     """One bias left in fp32 makes the layer raise, and that is said."""
-    kept = (Kept(name="linear.bias", what="other"),)
 
-    found = compare(subject(Picky(), kept=kept, x=torch.randn(3, 8)))
+    def loaded(dtype: Any) -> nn.Module:
+        model = Picky().to(getattr(torch, TORCH_NAME[dtype]))
+        model.linear.bias.data = model.linear.bias.data.float()
+        return model
+
+    found = compare(replace(subject(Picky(), x=torch.randn(3, 8)), again=loaded))
 
     trials = {one.remedy: one for one in found.trials}
     assert (trials["load-in-bf16"].status, trials["everything-bf16"].status) == ("failed", "passed")
@@ -468,17 +475,25 @@ def test_a_kept_tensor_that_clashes_is_a_failed_trial() -> None:
 
 
 def test_weights_are_counted_and_what_is_missing_is_said(saved: Saved, tmp_path: Path) -> None:
-    """Of the model that was loaded."""
+    """Of the model that was loaded; random ones are not counted."""
+    from safetensors.torch import load_file, save_file
+
     path = Path(shutil.copytree(saved("bert"), tmp_path / "mine"))
-    config = json.loads((path / "config.json").read_text())
-    (path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
 
     found = cast_then_infer(CPU, Asked(model=str(path)))
 
     assert found.rounding
     assert (found.rounding.stored, found.rounding.weights) == ("float32", found.parameters)
     assert 0 < found.rounding.changed < found.rounding.weights
-    assert len(found.missing) == 16
+    assert (found.missing, found.unexpected, found.architecture) == ((), (), "BertForSequenceClassification")
+
+    weights = load_file(path / "model.safetensors")
+    weights["bert.pooler.dense.bile"] = weights.pop("bert.pooler.dense.bias")
+    save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
+
+    found = cast_then_infer(CPU, Asked(model=str(path)))
+
+    assert (found.missing, found.unexpected, found.rounding) == (("bert.pooler.dense.bias",), ("bert.pooler.dense.bile",), None)
 
 
 def test_inputs_that_are_named_are_used(saved: Saved, tmp_path: Path) -> None:
@@ -512,3 +527,69 @@ def test_a_model_that_draws_at_random_draws_the_same_each_time() -> None:
     cast = compare(subject(Noisy(), real=True, x=torch.randn(3, 8)))
 
     assert all(0 < one.relative_l2 < 0.05 for one in cast.runs)
+
+
+def test_a_part_that_the_inputs_do_not_reach_is_named(saved: Saved) -> None:
+    """Text alone says nothing of the tower that sees."""
+    ids = torch.arange(6).reshape(1, 6)
+    model: Any = loading.load(str(saved("clip")), CPU).model
+
+    class Writing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = model
+
+        def forward(self, input_ids: Any) -> Any:
+            return self.inner.text_model(input_ids)
+
+    text = compare(subject(Writing(), real=True, input_ids=ids))
+
+    assert "inner.vision_model" in text.unrun
+    assert "inner.text_model" not in text.unrun
+    assert cast_then_infer(CPU, Asked(model=str(saved("clip")))).unrun == ()
+
+
+def test_nan_in_the_baseline_is_counted_and_its_trial_fails() -> None:
+    """-Inf is a mask's filling."""
+
+    class Half(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, x: Any) -> Any:
+            out = self.linear(x).clone()
+            out[..., 0], out[..., 1] = float("-inf"), float("nan")
+            return out
+
+    found = compare(subject(Half(), real=True, x=torch.randn(5, 4)))
+
+    assert found.nonfinite == 5
+    assert {one.remedy: one.status for one in found.trials}["everything-fp32"] == "failed"
+
+
+def test_the_input_of_a_module_counts_for_the_headroom() -> None:
+    """A gated product is no module's output, and overflows all the same."""
+
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.down = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+            nn.init.eye_(self.up.weight)
+            nn.init.zeros_(self.down.weight)
+
+        def forward(self, x: Any) -> Any:
+            return self.down(self.up(x) * self.up(x))
+
+    found = compare(subject(Gated(), real=True, x=torch.full((1, 4), 200.0)))
+
+    assert found.headroom == pytest.approx(40_000 / 65504)
+    assert found.headroom_module == "down"
+
+
+def test_the_users_own_half_inputs_are_fed_as_they_are() -> None:
+    """Nobody's processor emitted fp32."""
+    found = compare(subject(Picky(), x=torch.randn(3, 8).bfloat16()), Asked(dtype="bf16"))
+
+    assert found.floats == "bfloat16"
+    assert [one.case for one in found.fed] == ["fp16/bf16", "fp32/bf16"]

@@ -99,7 +99,7 @@ def test_two_pictures_go_through_the_image_processor(folder: Callable[[str], Pat
     assert shapes(inputs) == {"pixel_values": (2, 3, 32, 32)}
     pixels = inputs.tensors["pixel_values"]
     assert inputs.said == "2 pictures through the model's own image processor"
-    assert (inputs.floats, inputs.mask, pixels.dtype) == (True, None, torch.float32)
+    assert (inputs.floats, inputs.mask, pixels.dtype) == ("float32", None, torch.float32)
     assert -1 <= float(pixels.min()) < -0.5 < 0.5 < float(pixels.max()) <= 1, "normalised by mean and deviation of a half"
     assert not torch.equal(pixels[0], pixels[1])
     runs(model, inputs)
@@ -351,7 +351,7 @@ def test_a_function_that_raises(body: str, words: str, function: Callable[[str],
             "the inputs no_such_module_anywhere:make failed: ModuleNotFoundError: No module named 'no_such_module_anywhere'",
         ),
         ("json:no_such_name", "the inputs json:no_such_name failed: AttributeError: module 'json' has no attribute 'no_such_name'"),
-        (":make", "the inputs :make failed: ValueError: Empty module name"),
+        (":make", "--inputs takes FILE.safetensors or module:function, not :make"),
         ("json:dumps", "the inputs json:dumps failed: TypeError: "),
         ("json:__name__", "the inputs json:__name__ failed: TypeError: 'str' object is not callable"),
     ],

@@ -1,8 +1,6 @@
 """What a cast does to stored weights, counted with exact fractions, and what a real loader keeps in fp32."""
 
-from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -168,92 +166,37 @@ def test_frequencies_that_are_exact_are_not_turned() -> None:
     assert turned(torch.zeros(0), torch.bfloat16, 4096) == 0
 
 
-def really_kept(library: Any, folder: Path, dtype: Any) -> set[str]:
-    """Names of what this transformers leaves in fp32 and `.to(dtype)` does not; without the copies that it keeps for itself."""
-    loaded: Any = {}
-    for argument in ("dtype", "torch_dtype"):
-        try:
-            loaded = library.AutoModel.from_pretrained(folder, **{argument: dtype}, local_files_only=True)
-            break
-        except TypeError:  # the older name, or the newer
-            continue
-    kinds = {name: one.dtype for name, one in (*loaded.named_parameters(), *loaded.named_buffers())}
-    assert dtype in kinds.values()
-    cast = loaded.to(dtype)
-    assert not [name for name, one in (*cast.named_parameters(), *cast.named_buffers()) if one.dtype == torch.float32]
-    return {name for name, kind in kinds.items() if kind == torch.float32 and "original_" not in name}
-
-
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        ("llama", {"rotary"}),
-        ("deepseek", {"rotary", "router"}),
-        ("bert", set()),
-        ("vit", set()),
-        ("t5", {"other"}),
-        ("whisper", set()),
-    ],
-)
-def test_what_a_real_loader_keeps_is_known(name: str, what: set[str], library: Any, saved: Callable[[str], Path]) -> None:
-    """`from_pretrained(dtype=)` against `.to(dtype)` on the same folder, in either format; T5 keeps some weights in fp16 alone."""
-    folder = saved(name)
-    whole = library.AutoModel.from_pretrained(folder, local_files_only=True)
-
-    found = kept(whole, whole.config)
-
-    for short, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16)):
-        assert {one.name for one in found if short in one.formats} == really_kept(library, folder, dtype)
-    if library.__version__.startswith("5."):
-        assert {one.what for one in found} == what
+def left(model: Any, short: str = "bf16") -> Any:
+    """As if a loader had left every floating tensor of it in fp32."""
+    return {short: {name: one.dtype for name, one in (*model.named_parameters(), *model.named_buffers()) if one.is_floating_point()}}
 
 
 def test_of_rotary_frequencies_it_is_said_how_far_they_turn() -> None:
-    """Where the context ends, or at 4096; and only for them."""
+    """Where the context ends, or at 4096; and only for them. A tower that sees has fewer positions."""
     rotary = nn.Module()
     rotary.register_buffer("inv_freq", frequencies(1e4), persistent=False)
     rotary.register_buffer("scale", torch.ones(3), persistent=False)
-    rotary.register_buffer("stored", torch.ones(3))
-    rotary.register_buffer("ids", torch.arange(3), persistent=False)
     model = nn.ModuleDict({"rope": rotary})
+    seeing = nn.ModuleDict({"visual": rotary})
 
-    long = kept(model, SimpleNamespace(max_position_embeddings=131072))
-    short = kept(model, SimpleNamespace(text_config=SimpleNamespace(max_position_embeddings=512)))
-    unknown = kept(model, SimpleNamespace())
+    long = kept(model, SimpleNamespace(max_position_embeddings=131072), left(model))
+    short = kept(model, SimpleNamespace(text_config=SimpleNamespace(max_position_embeddings=512)), left(model))
+    unknown = kept(model, SimpleNamespace(), left(model))
 
     inv_freq, scale = long
     assert (inv_freq.name, inv_freq.what, inv_freq.position) == ("rope.inv_freq", "rotary", 4096)
     assert {dtype: round(100 * off) for dtype, off in inv_freq.off.items()} == {"bf16": 36, "fp16": 16}
-    assert scale == Kept(name="rope.scale", what="other")
+    assert scale == Kept(name="rope.scale", what="other", formats=("bf16",))
     assert (short[0].position, {dtype: round(100 * off) for dtype, off in short[0].off.items()}) == (512, {"bf16": 9, "fp16": 0})
     assert unknown == long
+    assert kept(seeing, SimpleNamespace(), left(seeing))[0].position == 128
 
 
-def test_a_class_lists_what_is_kept() -> None:
-    """Whole parts of a name: `proj` is none of `gate_proj`; a part's class may list its own; what is not strict is kept in fp16 alone."""
+def test_what_a_loader_leaves_in_fp32_is_kept_by_format() -> None:
+    """Whatever was cast, or is another's copy, is not."""
+    model: Any = nn.ModuleDict({"gate": nn.Linear(2, 2), "wo": nn.Linear(2, 2, bias=False)})
+    model.register_buffer("original_inv_freq", torch.ones(2))
+    dtypes = dict.fromkeys(("gate.bias", "wo.weight", "original_inv_freq", "not_there"), torch.float32)
+    loaded: Any = {"bf16": dtypes | {"gate.weight": torch.bfloat16, "wo.weight": torch.bfloat16}, "fp16": dtypes}
 
-    class Gate(nn.Module):
-        _keep_in_fp32_modules_strict = frozenset({"bias"})
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.bias, self.weight = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
-
-    class Model(nn.Module):
-        _keep_in_fp32_modules_strict = ("wo", "a.b")
-        _keep_in_fp32_modules = ("proj", "wo")
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.gate, self.gate_proj, self.wo, self.proj = (
-                Gate(),
-                nn.Linear(2, 2, bias=False),
-                nn.Linear(2, 2, bias=False),
-                nn.Linear(2, 2, bias=False),
-            )
-
-    assert [(one.name, one.formats) for one in kept(Model(), SimpleNamespace())] == [
-        ("gate.bias", ("bf16", "fp16")),
-        ("proj.weight", ("fp16",)),
-        ("wo.weight", ("bf16", "fp16")),
-    ]
+    assert [(one.name, one.formats) for one in kept(model, SimpleNamespace(), loaded)] == [("gate.bias", ("bf16", "fp16")), ("wo.weight", ("fp16",))]
