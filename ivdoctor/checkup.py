@@ -25,11 +25,20 @@ from .views import charts, grids, summary
 
 
 def collect(asked: Asked | None = None, *, told: Callable[[str], None] = lambda _place: None) -> Snapshot:
-    """Look at this machine, and at the model that is asked about; nothing personal or secret stays in what comes back."""
+    """
+    Look at this machine, and at the model that is asked about; nothing personal or secret stays in what comes back.
+
+    Raises:
+        Unreadable: there is no such model, or its configuration is none.
+    """
     from datetime import datetime, timezone
 
-    from .collect import collect as look
+    from .collection import collect as look
 
+    if asked and asked.model:
+        from .modelfiles import read_config
+
+        read_config(asked.model)
     registered = plugins()
     redactor = Redactor(Identity.here())
     outcomes = [*look(registered.probes, asked, told=told), *registered.broken("probes")]
@@ -116,7 +125,7 @@ def _report(
         command="check",
         verdict=verdict,
         exit_code=exit_code(verdict, broken=broken),
-        reason=_reason(verdict, findings, gaps, fail_on),
+        reason=_reason(verdict, findings, gaps, fail_on, outcomes, shared[Asked].limits.relative_l2),
         fail_on=fail_on.value,
         places=tuple(_place_verdict(place, judged_there, outcomes, shared, fail_on) for place in found),
         summary=(*([Line(label="snapshot", text=origin)] if origin else []), *summary(outcomes)),
@@ -203,7 +212,9 @@ def _or_none(shared: Mapping[type, Any], kind: type) -> Any:
     return None if isinstance(found, Unknown) else found
 
 
-def _reason(verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: FailOn) -> str:
+def _reason(  # noqa: PLR0917  # private, called once
+    verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: FailOn, outcomes: tuple[Outcome, ...], limit: float
+) -> str:
     """One sentence for the last line."""
     if verdict is Answer.NOT_READY:
         caught = [one for one in findings if fail_on.catches(one)]
@@ -213,6 +224,7 @@ def _reason(verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: 
     if gaps:
         more = say(" (and {count} more)", count=len(gaps) - 1) if len(gaps) > 1 else ""
         return gaps[0] + more
+    survived = "; ".join(_survived(outcomes, limit))
     numbers = Counter(one.severity for one in findings)
     counts = [
         count("{number} error", "{number} errors", numbers[Severity.ERROR]),
@@ -220,7 +232,17 @@ def _reason(verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: 
         count("{number} note", "{number} notes", numbers[Severity.NOTE]),
     ]
     told = ", ".join(text for text in counts if not text.startswith("0 ")) or say("no findings")
-    return say("nothing at or above {level}; {counts}", level=fail_on.value, counts=told)
+    quiet = say("nothing at or above {level}; {counts}", level=fail_on.value, counts=told)
+    return f"{survived}; {quiet}" if survived else quiet
+
+
+def _survived(outcomes: Iterable[Outcome], limit: float) -> Iterator[str]:
+    """What a cast did to the model that was named, in the words of the question."""
+    for one in outcomes:
+        if isinstance(one.fact, Cast) and one.fact.how == "real-run":
+            figures = ", ".join(f"{run.dtype} {run.relative_l2:.2g}" for run in one.fact.runs if run.usable)
+            if figures:
+                yield say("{place}: relative L2 after a cast to {figures} (limit {limit:g})", place=one.place, figures=figures, limit=limit)
 
 
 def _ran(outcomes: Iterable[Outcome], place: Place) -> bool:

@@ -96,7 +96,7 @@ def check(  # noqa: PLR0917  # click passes by keyword
 
     if snapshot and (model or inputs):
         raise click.UsageError("a snapshot is judged as it is: it takes no MODEL and no --inputs")
-    asked = _asked(model, dtype=dtype, input_dtype=input_dtype, inputs=inputs, limits=limits)
+    asked = _asked(model, snapshot=snapshot, dtype=dtype, input_dtype=input_dtype, inputs=inputs, limits=limits)
     try:
         outlet = Outlet.of(formats, output)
         outlet.apart(snapshot, repro)
@@ -163,13 +163,25 @@ def rules() -> int:
     return 0
 
 
-def _asked(model: str | None, *, dtype: str = "auto", input_dtype: str | None = None, inputs: str | None = None, limits: tuple[str, ...] = ()) -> Any:
+def _asked(
+    model: str | None,
+    *,
+    snapshot: str | None = None,
+    dtype: str = "auto",
+    input_dtype: str | None = None,
+    inputs: str | None = None,
+    limits: tuple[str, ...] = (),
+) -> Any:
     """What the arguments say, or one clear line."""
     from .codec import Malformed, build
     from .facts import Asked
 
-    if inputs and not model:
-        raise click.UsageError("--inputs are those of a MODEL: name its folder")
+    if model == "":
+        raise click.UsageError("MODEL is empty: is a variable unset?")
+    if (inputs or limits) and not model and not snapshot:
+        raise click.UsageError("--inputs and --limit are about a MODEL: name its folder")
+    if inputs:
+        _inputs(inputs)
     if model:
         from .modelfiles import Unreadable, read_config
 
@@ -182,6 +194,20 @@ def _asked(model: str | None, *, dtype: str = "auto", input_dtype: str | None = 
         return build(said | ({"input_dtype": input_dtype} if input_dtype else {}), Asked)
     except Malformed as error:
         raise click.UsageError(f"--limit: {error}") from error
+
+
+def _inputs(source: str) -> None:
+    """Refuse at once what can be no inputs; what a function gives is seen when it is called."""
+    import os
+
+    if source.endswith(".safetensors"):
+        if not os.path.isfile(source):
+            raise click.UsageError(f"--inputs: there is no file {source}")
+        return
+    module, _, function = source.partition(":")
+    if module.endswith(".py") or not (function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        hint = f": write {module.removesuffix('.py')}:{function or 'FUNCTION'}" if module.endswith(".py") else ""
+        raise click.UsageError(f"--inputs takes FILE.safetensors or MODULE:FUNCTION, not {source}{hint}")
 
 
 def _limit(text: str) -> tuple[str, float]:

@@ -79,12 +79,14 @@ def caption(cast: Cast) -> str:
                 module=cast.headroom_module,
             )
         )
+    if any(run.time_ratio is not None for run in cast.runs):
+        parts.append(say("Time is of a warm pass, memory of the weights and what a pass adds, both over {baseline}'s.", baseline=cast.baseline))
     return " ".join(parts)
 
 
 def told(cast: Cast) -> str:
     """One line for the summary."""
-    return "; ".join(f"{run.dtype}: {_said(run)}" for run in cast.runs)
+    return "; ".join([*(f"{run.dtype}: {_said(run)}" for run in cast.runs), cast.inputs])
 
 
 def _row(run: CastRun) -> tuple[GridCell, ...]:
@@ -103,8 +105,8 @@ def _row(run: CastRun) -> tuple[GridCell, ...]:
 
 def _nonfinite(run: CastRun) -> str:
     if not run.first_nonfinite:
-        return say("{count} NaN or Inf", count=run.nonfinite)
-    return say("{count} NaN or Inf, first in {module}", count=run.nonfinite, module=run.first_nonfinite)
+        return say("{count:,} NaN or Inf", count=run.nonfinite)
+    return say("{count:,} NaN or Inf, first in {module}", count=run.nonfinite, module=run.first_nonfinite)
 
 
 def _said(run: CastRun) -> str:

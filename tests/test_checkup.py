@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ivdoctor.checkup import judged
+from ivdoctor.checkup import check, judged
 from ivdoctor.facts import Asked, Cast, Half, Place, Torch
 from ivdoctor.finding import Problem, Severity
 from ivdoctor.gate import Answer, FailOn
+from ivdoctor.modelfiles import Unreadable
 from ivdoctor.outcome import Outcome, Status
 from ivdoctor.plugins import plugins
 from ivdoctor.report import Report
@@ -323,3 +324,23 @@ def test_a_picture_for_each_place_where_the_model_was_run(outcomes: tuple[Outcom
     (chart,) = asking(with_model(outcomes, a_cast()), Asked()).charts
     assert (chart.place, chart.limit) == ("cpu", Asked().limits.relative_l2)
     assert asking(with_model(outcomes, a_cast(how="miniature")), Asked()).charts == ()
+
+
+def test_the_api_refuses_what_is_no_precision_and_no_model() -> None:
+    """At once, in one line, and not after a look at the machine."""
+    with pytest.raises(ValueError, match="dtype is one of auto, fp32, fp16, bf16, not 'bfloat16'"):
+        Asked(dtype="bfloat16")  # type: ignore[arg-type]  # the point
+    with pytest.raises(ValueError, match="input_dtype is one of fp32, fp16, bf16, not 'half'"):
+        Asked(input_dtype="half")  # type: ignore[arg-type]  # the point
+    with pytest.raises(Unreadable, match="there is no file or folder of that name"):
+        check(Asked(model="no such folder"))
+
+
+def test_the_api_keeps_its_names() -> None:
+    """A module of the same name would take the function's place once it is imported."""
+    import ivdoctor
+
+    for name in ivdoctor.__all__:
+        assert name in dir(ivdoctor)
+    modules = {path.stem for path in Path(ivdoctor.__file__).parent.glob("*.py")}
+    assert not modules & set(ivdoctor.__all__)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ivdoctor.choice import choose, decide, quantised, sized, trained
-from ivdoctor.facts import TORCH_NAME, Asked, Cast, CastRun, Checkpoint, Half, Limits, Place, Stored
+from ivdoctor.facts import TORCH_NAME, Asked, Cast, CastRun, Checkpoint, Half, Limits, Place, Stored, Trial
 from ivdoctor.testing import a_place, a_precision, an_operation
 
 T4 = a_place("sm_75", "Tesla T4", name="cuda:0", memory_mib=15360)
@@ -97,6 +97,12 @@ def a_cast(*runs: CastRun, **changes: object) -> Cast:
     return Cast(**{"model": "tiny", "how": "real-run", "inputs": "2 sentences", "runs": runs} | changes)  # type: ignore[arg-type]  # as above
 
 
+def a_load(**changes: object) -> Trial:
+    """The model loaded in fp16 at once."""
+    given = {"remedy": "load-in-fp16", "case": "cast", "how": "real-run", "where": "cuda:0", "before": "", "computes_in": "fp16"}
+    return Trial(**given | {"status": "passed", "after": "ran", "metrics": {"relative_l2": 0.002}} | changes)  # type: ignore[arg-type]  # as above
+
+
 def picked(place: Place, made_in: str, cast: Cast | None = None, asked: Asked | None = None, **more: object) -> str:
     return decide(place, asked or Asked(), made_in, cast=cast, **{"precision": None} | more).dtype  # type: ignore[arg-type]  # as above
 
@@ -113,12 +119,21 @@ def test_a_run_within_the_limits_proves_fp16_for_a_model_made_in_bf16() -> None:
 @pytest.mark.parametrize(
     ("cast", "reason"),
     [
-        (a_cast(a_run(relative_l2=0.2)), "fp16 was run here and changes too much: relative L2 0.2 > 0.1"),
-        (a_cast(a_run(cosine=0.98)), "fp16 was run here and changes too much: cosine 0.9800 < 0.99"),
-        (a_cast(a_run(top1=0.5, kl=0.4)), "fp16 was run here and changes too much: top-1 0.50 < 0.9, KL 0.4 > 0.1"),
-        (a_cast(a_run(), headroom=0.7), "fp16 was run here and changes too much: headroom 0.7 > 0.5"),
+        (a_cast(a_run(relative_l2=0.2)), "fp16 was run here and changes too much: relative L2 0.2, limit 0.1"),
+        (a_cast(a_run(cosine=0.98)), "fp16 was run here and changes too much: cosine 0.9800, limit 0.99"),
+        (
+            a_cast(a_run(top1=0.5, kl=0.4)),
+            "fp16 was run here and changes too much: the same first choice at 50.0% of positions, limit 90%; KL divergence 0.4 nats, limit 0.1",
+        ),
+        (a_cast(a_run(), headroom=0.7), "fp16 was run here and changes too much: headroom 0.7, limit 0.5"),
         (a_cast(a_run(nonfinite=3, relative_l2=-1.0)), "fp16 was run here, and its output is not finite"),
         (a_cast(a_run(status="raised", message="no kernel")), "fp16 was run here and raises: no kernel"),
+        (a_cast(baseline="fp16", headroom=0.7), "fp16 was run here and changes too much: headroom 0.7, limit 0.5"),
+        (a_cast(baseline="fp16", nonfinite=3), "fp16 was run here, and its output is not finite"),
+        (
+            a_cast(a_run(), trials=(a_load(status="failed", after="RuntimeError: no"),)),
+            "the model was loaded in fp16 here and fails: RuntimeError: no",
+        ),
     ],
 )
 @pytest.mark.parametrize("made_in", ["", "float16", "bfloat16"])
@@ -130,6 +145,25 @@ def test_a_format_that_was_run_and_lost_is_not_chosen(cast: Cast, reason: str, m
 
     assert pick.dtype == "fp32"
     assert pick.reason.startswith(f"fp16 was asked for, but {reason}; ")
+
+
+def test_a_cast_that_fails_is_nothing_against_a_format_in_which_the_model_loads() -> None:
+    """The loader gives the dtype to `from_pretrained`, and casts nothing afterwards."""
+    for broken in (a_run(nonfinite=3, relative_l2=-1.0), a_run(relative_l2=0.2), a_run(status="raised")):
+        assert picked(T4, "bfloat16", a_cast(broken, headroom=1.6, trials=(a_load(),))) == "fp16"
+        assert picked(T4, "bfloat16", a_cast(broken, headroom=1.6)) == "fp32"
+
+
+@pytest.mark.parametrize("made_in", ["", "float32", "float16", "bfloat16"])
+def test_a_family_known_to_overflow_is_not_led_to_fp16(made_in: str) -> None:
+    """Unless it was run, or asked for by name: then its own loader falls back, and the reason warns."""
+    assert picked(T4, made_in, family="t5") == "fp32"
+    assert picked(A100, made_in, family="t5") == "bf16"
+    assert picked(T4, made_in, a_cast(a_run()), family="t5") == "fp16"
+    asked = decide(T4, Asked(dtype="fp16"), made_in, cast=None, precision=None, family="t5")
+    assert (asked.dtype, asked.reason) == ("fp16", "fp16 was asked for; models of this family are known to overflow in it")
+    assert "known to overflow" in choose(T4, made_in, fp16="overflows").reason
+    assert picked(a_place("sm_61", "Tesla P40"), made_in, family="t5") == "fp32"
 
 
 def test_the_users_own_limits_count() -> None:

@@ -95,17 +95,23 @@ def test_inputs_of_another_shape_are_undetermined_with_their_reason(doctor: Any,
         (["broken"], "config.json"),
         (["huge"], "config.json"),
         (["deep"], "nested"),
-        (["--inputs", "x.safetensors"], "--inputs are those of a MODEL"),
-        (["--limit", "cosine"], "'' is not a number"),
-        (["--limit", "softness=1"], "there is no 'softness'"),
-        (["--limit", "kl=-1"], "'-1' is not a number"),
-        (["--limit", "kl=nan"], "'nan' is not a number"),
+        ([""], "MODEL is empty"),
+        (["--inputs", "x.safetensors"], "--inputs and --limit are about a MODEL"),
+        (["--limit", "kl=1"], "--inputs and --limit are about a MODEL"),
+        (["model", "--inputs", "x.safetensors"], "there is no file x.safetensors"),
+        (["model", "--inputs", "nonsense"], "takes FILE.safetensors or MODULE:FUNCTION"),
+        (["model", "--inputs", "mine.py:batch"], "write mine:batch"),
+        (["model", "--inputs", "mine:"], "takes FILE.safetensors or MODULE:FUNCTION"),
+        (["model", "--limit", "cosine"], "'' is not a number"),
+        (["model", "--limit", "softness=1"], "there is no 'softness'"),
+        (["model", "--limit", "kl=-1"], "'-1' is not a number"),
+        (["model", "--limit", "kl=nan"], "'nan' is not a number"),
         (["broken", "--snapshot", "host.json"], "takes no MODEL"),
     ],
 )
 def test_wrong_usage_is_one_clear_line(doctor: Any, tmp_path: Path, arguments: list[str], said: str) -> None:
     """Exit code 2, before anything is looked at."""
-    for name, text in {"broken": "{", "huge": '"' + "x" * (100 << 20) + '"', "deep": "[" * 100_000}.items():
+    for name, text in {"model": "{}", "broken": "{", "huge": '"' + "x" * (100 << 20) + '"', "deep": "[" * 100_000}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(text)
 

@@ -174,6 +174,9 @@ def test_without_a_device_it_is_the_best_that_torch_can_use() -> None:
         ({"dtype": None, "text_config": {"dtype": "bfloat16"}, "vision_config": {"torch_dtype": "float16"}}, "float32"),
         ({"dtype": "float16", "text_config": {"dtype": "bfloat16"}}, "float16"),
         ({"dtype": "auto", "text_config": None}, "float16"),
+        ({"dtype": "float32", "model_type": "t5"}, "float32"),
+        ({"dtype": "float16", "model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}, "float32"),
+        ({"dtype": "float32", "model_type": "bert"}, "float16"),
     ],
 )
 def test_a_config_says_what_the_model_was_made_in(processor: Any, tmp_path: Path, config: dict[str, Any], name: str) -> None:

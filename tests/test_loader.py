@@ -174,6 +174,28 @@ print(json.dumps([str(fp16.run(Hidden(4, 4), x)[0]["hidden"][0][1]["far"].dtype)
 
 
 @pytest.mark.usefixtures("torch")
+def test_a_mask_in_the_output_is_no_overflow(tmp_path: Path) -> None:
+    """Logits that are masked hold -Inf, in every dtype; +Inf and NaN do not pass."""
+    script = """
+import fp16
+class Masked(nn.Linear):
+    def forward(self, x):
+        return {"logits": super().forward(x).masked_fill(torch.tensor([True, False, True, False]), value), "ids": torch.tensor([1]), "none": None}
+told = []
+for value in (float("-inf"), float("inf"), float("nan")):
+    try:
+        told.append(str(fp16.run(Masked(4, 4), x)[1].weight.dtype))
+    except FloatingPointError as error:
+        told.append(str(error))
+print(json.dumps(told))
+"""
+    told, _ = ran(tmp_path, script, fp16=made(dtype="fp16").code)
+
+    lost = "the output in torch.float32 is not finite"
+    assert told == ["torch.float16", lost, lost]
+
+
+@pytest.mark.usefixtures("torch")
 def test_what_failed_is_freed_before_the_next_is_made(tmp_path: Path) -> None:
     """Two copies of a large model need not fit; without the collector, that may come late."""
     script = """
@@ -444,6 +466,19 @@ def test_a_class_whose_name_is_no_identifier_is_not_named(name: str, quantizatio
 
     assert "transformers.AutoModel.from_pretrained(" in code
     assert shape(code) == shape(made(model=replace(BERT, architectures=(), quantization=quantization)).code)
+
+
+def test_the_class_that_was_really_loaded_is_named() -> None:
+    """The configuration may name one that no transformers has."""
+    cast = Cast(model="x", how="real-run", inputs="", architecture="RobertaModel")
+    assert "transformers.RobertaModel.from_pretrained(" in made(model=BERT, cast=cast).code
+    assert "transformers.RobertaModel" not in made(model=BERT, cast=replace(cast, how="miniature")).code
+
+
+def test_a_family_known_to_overflow_gets_no_loader_in_fp16() -> None:
+    """On a card that computes fp16 alone."""
+    assert "torch.float32" in made(T4, model=replace(BERT, model_type="t5", dtype="float32")).title
+    assert "torch.float16" in made(T4, model=replace(BERT, dtype="float32")).title
 
 
 def assigned(tree: ast.Module) -> dict[str, ast.expr]:

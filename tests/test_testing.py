@@ -263,6 +263,22 @@ def test_a_cast_that_went_wrong_has_the_trials_of_one_that_did() -> None:
     assert a_cast(parameters=7).parameters == 7
 
 
+def test_a_cast_may_be_loaded_in_a_format_with_another_end() -> None:
+    """A distance, numbers that are not finite, or a message; and a baseline that is not finite fails its own trial."""
+    cast = a_cast(overflow=("fp16",), loaded={"fp16": 0.002, "bf16": "RuntimeError: no"}, nonfinite=7, unrun=("vision",))
+    ended = {one.remedy: (one.status, one.after, one.metrics) for one in cast.trials if one.remedy != "everything-bf16"}
+    lost = "ran, and the output is not finite"
+    assert ended == {
+        "everything-fp16": ("failed", lost, {"relative_l2": -1.0}),
+        "everything-fp32": ("failed", lost, {"relative_l2": 0.0}),
+        "load-in-fp16": ("passed", "ran, output float16", {"relative_l2": 0.002}),
+        "load-in-bf16": ("failed", "RuntimeError: no", {}),
+    }
+    assert (cast.nonfinite, cast.unrun, a_cast(loaded={"fp16": -1.0}).trials[-1].after) == (7, ("vision",), lost)
+    assert a_cast(fed={("bf16", "fp32"): "clash"}).floats == "float32"
+    assert (a_cast().floats, a_cast().architecture, a_cast(how="miniature").architecture) == ("", "LlamaForCausalLM", "")
+
+
 def test_a_refused_format_fails_alone_and_in_every_remedy_that_computes_in_it() -> None:
     """Agreeing dtypes raise its message; float32 still helps."""
     mismatch = a_mismatch(refused={"fp16": "no fp16 here"})

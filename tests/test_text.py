@@ -46,3 +46,21 @@ def test_the_catalogue_is_looked_for_in_the_package(monkeypatch: pytest.MonkeyPa
     finally:
         text._catalogue.cache_clear()
     assert Path(text.__file__).with_name("locale").name == "locale"
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [
+        (0.00295, 1.0, "0.3%"),
+        (0.44, 1.0, "44.0%"),
+        (0.001, 1.0, "0.1%"),
+        (4.9e-5, 1.0, "less than 0.1%"),
+        (0.0, 1.0, "less than 0.1%"),
+        (1.6, 1.0, "160.0%"),
+        (99996, 100000, "99.9%"),
+        (7, 7, "100.0%"),
+    ],
+)
+def test_a_small_part_is_not_said_to_be_none_nor_a_large_one_all(part: float, whole: float, said: str) -> None:
+    """`0.0%` and `100.0%` would be no numbers."""
+    assert text.share(part, whole) == said

@@ -64,7 +64,7 @@ def test_numbers_that_are_not_finite_are_counted_and_the_module_named() -> None:
     """And no distance of -1 is shown."""
     figures, drift = tables(a_cast(overflow=("fp16",)))
     fp16 = next(row for row in figures.rows if row[0].text == "fp16")
-    assert (fp16[1].text, fp16[1].brief, fp16[1].mark) == ("9984 NaN or Inf, first in encoder.layer.2.output.dense", "not finite", "bad")
+    assert (fp16[1].text, fp16[1].brief, fp16[1].mark) == ("9,984 NaN or Inf, first in encoder.layer.2.output.dense", "not finite", "bad")
     assert [cell.text for cell in fp16[2:5]] == ["-", "-", "-"]
     marks = {row[0].text: (row[3].text, row[3].mark) for row in drift.rows}
     assert marks["encoder.layer.2.output.dense"] == ("not finite", "bad")
@@ -75,7 +75,7 @@ def test_numbers_that_are_not_finite_are_counted_and_the_module_named() -> None:
 def test_numbers_that_are_not_finite_are_counted_where_no_module_was_seen() -> None:
     """The output alone."""
     cast = a_cast(overflow=("fp16",))
-    assert rows(tables(with_run(cast, replace(run_of(cast, "fp16"), first_nonfinite="")))[0])["fp16"][0] == "9984 NaN or Inf"
+    assert rows(tables(with_run(cast, replace(run_of(cast, "fp16"), first_nonfinite="")))[0])["fp16"][0] == "9,984 NaN or Inf"
 
 
 def test_a_format_that_raised_or_was_skipped_says_why_in_its_row() -> None:
@@ -198,14 +198,21 @@ def test_the_caption_says_what_was_compared(changes: dict[str, Any], said: str) 
 
 
 def test_the_caption_is_silent_of_what_is_not_known() -> None:
-    """No reason, no activation."""
-    assert caption(a_cast(headroom=None)) == ("2 sentences of ten words through the model's own tokenizer; last_hidden_state 2x13x384 against fp32.")
+    """No reason, no activation, no part left out; what time and memory are stands where they were measured."""
+    assert caption(a_cast(headroom=None)) == (
+        "2 sentences of ten words through the model's own tokenizer; last_hidden_state 2x13x384 against fp32. "
+        "Time is of a warm pass, memory of the weights and what a pass adds, both over fp32's."
+    )
+    assert "Time is" not in caption(a_cast(skipped={"bf16": "too slow", "fp16": "too slow"}))
+    assert "These inputs did not reach vision_tower." in caption(a_cast(unrun=("vision_tower",)))
+    assert "In fp32 itself 5 NaN or Inf come out." in caption(a_cast(nonfinite=5))
 
 
 def test_one_line_tells_every_format() -> None:
-    """For the summary."""
-    assert told(a_cast(overflow=("fp16",))) == "bf16: relative L2 0.011; fp16: 9984 NaN or Inf, first in encoder.layer.2.output.dense"
-    assert told(a_cast(raised={"bf16": "no kernel"}, skipped={"fp16": "too slow"})) == "bf16: no kernel; fp16: too slow"
+    """For the summary, with what went in."""
+    said = "2 sentences of ten words through the model's own tokenizer"
+    assert told(a_cast(overflow=("fp16",))) == f"bf16: relative L2 0.011; fp16: 9,984 NaN or Inf, first in encoder.layer.2.output.dense; {said}"
+    assert told(a_cast(raised={"bf16": "no kernel"}, skipped={"fp16": "too slow"})) == f"bf16: no kernel; fp16: too slow; {said}"
 
 
 def outcomes(place: Place, *facts: object) -> list[Outcome]:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .dtype import Half
+from ..text import say
+from .dtype import HALVES, Half
 from .limits import Limits
 
 
@@ -20,6 +21,19 @@ class Asked:
     inputs: str = ""
     """`FILE.safetensors` or `module:function` that gives the model's inputs; empty for the model's own processor."""
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        """
+        Refuse what is no precision, before anything is looked at.
+
+        Raises:
+            ValueError: a format by another name, or torch's own object.
+        """
+        for name, allowed in (("dtype", ("auto", *HALVES)), ("input_dtype", (None, *HALVES))):
+            given = getattr(self, name)
+            if given not in allowed:
+                words = ", ".join(str(one) for one in allowed if one)
+                raise ValueError(say("{name} is one of {words}, not {given}", name=name, words=words, given=repr(given)))
 
     def concerns(self, dtype: str) -> bool:
         """Whether the user asked for this precision by name."""

@@ -79,6 +79,7 @@ class Baseline(Watch):
     """Outputs that are all finite, kept or not."""
     largest: float = 0.0
     loudest: str = ""
+    first_nonfinite: str = ""
     blocks: frozenset[str] = frozenset()
     _bytes: int = 0
     _last: Tensor | None = None
@@ -104,6 +105,8 @@ class Baseline(Watch):
         self._last = output
         if self._heard(name, output):
             self.sound.add((name, call))
+        elif not self.first_nonfinite and bool((output.isnan() | output.isposinf()).any()):  # -Inf is a mask's filling
+            self.first_nonfinite = name
         size = output.numel() * 4
         if self._bytes + size <= KEPT * (2 if name in self.blocks else 1):
             self._bytes += size

@@ -143,8 +143,9 @@ def _loaded(folder: str, dtype: Half, reason: str) -> Loaded:
     except Exception as error:
         raise Absent(say("transformers {version} cannot load it: {error}", version=transformers.__version__, error=_told(error, folder))) from error
     if told.get("mismatched_keys"):
-        names = ", ".join(sorted(str(one[0] if isinstance(one, tuple) else one) for one in told["mismatched_keys"])[:3])
-        raise Absent(say("the weights do not match the configuration: {names}", names=names))
+        names = sorted(str(one[0] if isinstance(one, tuple) else one) for one in told["mismatched_keys"])
+        more = say(" and {count} more", count=len(names) - 3) if len(names) > 3 else ""  # noqa: PLR2004  # as many as are named
+        raise Absent(say("the weights do not match the configuration: {names}", names=", ".join(names[:3])) + more)
     missing = tuple(sorted(map(str, told.get("missing_keys", ()))))
     _enough(model, missing)
     return Loaded(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-LEAST, MOST = 3, 10
+LEAST, MOST = 3, 20
 """Timed passes."""
 
-ENOUGH, TOO_LONG = 0.3, 20.0
+ENOUGH, TOO_LONG = 0.6, 20.0
 """Seconds after which no more than the least number is made, and after which none is."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ivdoctor.collect import Collection, collect
+from ivdoctor.collection import Collection, collect
 from ivdoctor.facts import Asked
 from ivdoctor.outcome import Outcome
 from ivdoctor.probe import Probe, probe
