@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from .facts import TORCH_NAME, Asked, Cast, CastRun, Checkpoint, Half, Limits, Place, Precision
+from .evidence import SHORT, Range, at_once, beyond, fp16_range, loaded, within
+from .facts import TORCH_NAME, Asked, Cast, Checkpoint, Half, Limits, Place, Precision
 from .text import say
-
-SHORT: dict[str, Half] = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
-"""torch's name to the short one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +36,17 @@ def quantised(method: str, stored: str) -> str:
     return method or (stored if stored.startswith("float8") else "")
 
 
-def choose(place: Place, made_in: str, *, proven: bool = False, objection: Callable[[Half], str] = lambda _: "") -> Pick:
+def choose(place: Place, made_in: str, *, fp16: Range = "unknown", objection: Callable[[Half], str] = lambda _: "") -> Pick:
     """
     The first of what the place computes natively and the model survives that nobody objects to; float32 where there is none.
 
     Args:
         made_in: as `trained` gives it.
-        proven: whether the model was run in fp16 and came out within the limits.
+        fp16: what is known of the model's range, as `fp16_range` gives it.
         objection: says why a half format does not work here, empty where it does; asked of each before it is taken.
     """
     objections: list[str] = []
-    for pick in _candidates(place, made_in, proven=proven):
+    for pick in _candidates(place, made_in, fp16):
         reason = "" if pick.dtype == "fp32" else objection(pick.dtype)
         if not reason:
             break
@@ -58,19 +56,19 @@ def choose(place: Place, made_in: str, *, proven: bool = False, objection: Calla
     return Pick(dtype=pick.dtype, reason="; ".join([*objections, *([pick.reason] if pick.dtype != "fp32" else [])]))
 
 
-def _candidates(place: Place, made_in: str, *, proven: bool) -> Iterator[Pick]:
+def _candidates(place: Place, made_in: str, fp16: Range) -> Iterator[Pick]:
     """Best first; fp32 is the last."""
     title = place.title
+    risky = fp16 == "overflows" or (made_in == "bfloat16" and fp16 not in ("fits", "lost"))  # of what was lost the objection has the figures
     native = [half for half in ("bf16", "fp16") if place.dtypes.of(half) == "native"]
     own = SHORT.get(made_in, "fp32")
-    if own in native:
+    if own in native and not (own == "fp16" and risky):
         yield Pick(dtype=own, reason=say("the model was made in {dtype}, and {title} computes it natively", dtype=made_in, title=title))
     if "bf16" in native and own != "bf16":
         yield Pick(dtype="bf16", reason=say("{title} computes {dtype} natively, and its range is that of float32", title=title, dtype="bfloat16"))
-    risky = made_in == "bfloat16" and not proven
     if "fp16" in native and own != "fp16" and not risky:
-        yield Pick(dtype="fp16", reason=_half(title, proven=proven))
-    yield Pick(dtype="fp32", reason=_full(place, native, risky=risky))
+        yield Pick(dtype="fp16", reason=_half(title, proven=fp16 == "fits"))
+    yield Pick(dtype="fp32", reason=_full(place, native, fp16, risky=risky))
 
 
 def _half(title: str, *, proven: bool) -> str:
@@ -79,7 +77,9 @@ def _half(title: str, *, proven: bool) -> str:
     return say("{title} computes float16 natively; it ends at 65504, and whether this model stays below is untested", title=title)
 
 
-def _full(place: Place, native: list[str], *, risky: bool) -> str:
+def _full(place: Place, native: list[str], fp16: Range, *, risky: bool) -> str:
+    if fp16 == "overflows" and native == ["fp16"]:
+        return say("{title} computes float16 natively, and models of this family are known to overflow in it", title=place.title)
     if risky and native == ["fp16"]:
         return say(
             "the model was made in bfloat16, which {title} does not compute natively; float16 is faster, and whether this model stays in its "
@@ -91,16 +91,21 @@ def _full(place: Place, native: list[str], *, risky: bool) -> str:
     return say("{title} computes neither float16 nor bfloat16 natively", title=place.title)
 
 
-def decide(place: Place, asked: Asked, made_in: str, *, cast: Cast | None, precision: Precision | None) -> Pick:
-    """What was asked for by name where the place runs it at all; else what `choose` gives."""
+def decide(place: Place, asked: Asked, made_in: str, *, cast: Cast | None, precision: Precision | None, family: str = "") -> Pick:
+    """
+    What was asked for by name where the place runs it at all; else what `choose` gives.
+
+    Args:
+        family: the model's `model_type`.
+    """
+    fp16 = fp16_range(family, cast, asked.limits)
     if cast and cast.how == "miniature":
         cast = replace(cast, headroom=None, runs=tuple(one for one in cast.runs if not one.usable))  # random weights prove nothing good
 
     def objection(dtype: Half) -> str:
         return _lost(dtype, cast, asked.limits) or _refused(dtype, precision)
 
-    fp16 = cast.run("fp16") if cast and cast.how == "real-run" else None
-    chosen = choose(place, made_in, proven=bool(fp16 and fp16.usable), objection=objection)
+    chosen = choose(place, made_in, fp16=fp16, objection=objection)
     if asked.dtype == "auto":
         return chosen
     against = _lost(asked.dtype, cast, asked.limits) or _unrunnable(asked.dtype, place, precision)
@@ -108,6 +113,8 @@ def decide(place: Place, asked: Asked, made_in: str, *, cast: Cast | None, preci
         reason = say("{dtype} was asked for", dtype=asked.dtype)
         if place.dtypes.of(asked.dtype) == "emulated":
             reason += "; " + say("{title} emulates it, so it is slow", title=place.title)
+        if asked.dtype == "fp16" and fp16 == "overflows":
+            reason += "; " + say("models of this family are known to overflow in it")
         return Pick(dtype=asked.dtype, reason=reason)
     if chosen.dtype == asked.dtype:  # fp32, where nothing else is left
         return chosen
@@ -117,26 +124,23 @@ def decide(place: Place, asked: Asked, made_in: str, *, cast: Cast | None, preci
 
 
 def _lost(dtype: Half, cast: Cast | None, limits: Limits) -> str:
-    """What a run of the model in this format says against it; empty where it says nothing."""
-    one = cast.run(dtype) if cast else None
-    if cast is None or one is None or one.status == "skipped":
+    """What a run of the model in this format says against it; empty where it says nothing, or where loading in the format at once cures it."""
+    if cast is None or at_once(cast, dtype, limits):
         return ""
-    if one.status == "raised":
+    one, trial = cast.run(dtype), loaded(cast, dtype)
+    if one and one.status == "raised":
         return say("{dtype} was run here and raises: {message}", dtype=dtype, message=one.message)
-    if not one.usable:
+    if (one and one.status == "ran" and not one.usable) or (dtype == cast.baseline and cast.nonfinite):
         return say("{dtype} was run here, and its output is not finite", dtype=dtype)
-    beyond = _beyond(one, limits)
-    if dtype == "fp16" and cast.headroom is not None and cast.headroom > limits.headroom:
-        beyond.append(f"headroom {cast.headroom:.2g} > {limits.headroom:g}")
-    return say("{dtype} was run here and changes too much: {beyond}", dtype=dtype, beyond=", ".join(beyond)) if beyond else ""
-
-
-def _beyond(run: CastRun, limits: Limits) -> list[str]:
-    """Figures outside their limits."""
-    beyond = [f"relative L2 {run.relative_l2:.2g} > {limits.relative_l2:g}"] if run.relative_l2 > limits.relative_l2 else []
-    beyond += [f"cosine {run.cosine:.4f} < {limits.cosine:g}"] if run.cosine < limits.cosine else []
-    beyond += [f"top-1 {run.top1:.2f} < {limits.top1:g}"] if run.top1 is not None and run.top1 < limits.top1 else []
-    return beyond + ([f"KL {run.kl:.2g} > {limits.kl:g}"] if run.kl is not None and run.kl > limits.kl else [])
+    changed = list(beyond(one, limits)) if one and one.usable else []
+    ran = dtype == cast.baseline or (one is not None and one.usable)
+    if dtype == "fp16" and ran and cast.headroom is not None and cast.headroom > limits.headroom:
+        changed.append(say("headroom {found:.2g}, limit {limit:g}", found=cast.headroom, limit=limits.headroom))
+    if changed:
+        return say("{dtype} was run here and changes too much: {figures}", dtype=dtype, figures="; ".join(changed))
+    if trial and not within(trial, limits):
+        return say("the model was loaded in {dtype} here and fails: {after}", dtype=dtype, after=trial.after)
+    return ""
 
 
 def _refused(dtype: Half, precision: Precision | None) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .choice import choose, quantised, trained
-from .facts import Half, Place
+from .evidence import fp16_range
+from .facts import Half, Limits, Place
 from .places import places
 from .probe import Absent, DeviceFault
 from .text import say
@@ -69,9 +70,9 @@ def choose_dtype(device: "torch.device | str | None" = None, model: Any = None) 
         raise ImportError(say("ivdoctor.pick_dtype needs torch, which cannot be imported: {error}", error=error)) from error
 
     name = _device(torch, device)
-    made_in = _made_in(torch, model)
+    made_in, family = _made_in(torch, model)
     try:
-        pick = choose(_place(name), made_in, objection=lambda dtype: _objection(torch, name, dtype))
+        pick = choose(_place(name), made_in, fp16=fp16_range(family, None, Limits()), objection=lambda dtype: _objection(torch, name, dtype))
         failure = _objection(torch, name, "fp32") if pick.dtype == "fp32" else ""
     except DeviceFault as error:
         failure = str(error)
@@ -141,9 +142,9 @@ def _objection(torch: Any, device: str, dtype: Half) -> str:
     return ""
 
 
-def _made_in(torch: Any, model: Any) -> str:
+def _made_in(torch: Any, model: Any) -> tuple[str, str]:
     """
-    Torch's name of the format the model was made in; empty where nothing tells.
+    Torch's name of the format the model was made in, and its `model_type`; each empty where nothing tells.
 
     Raises:
         ValueError: it is quantised, or its files cannot be read.
@@ -163,7 +164,8 @@ def _made_in(torch: Any, model: Any) -> str:
     main = main_part(parts)
     if how := quantised(quantization_of(config) or quantization_of(main), stored):
         raise ValueError(say("the model is quantised ({how}): load it with dtype='auto' and do not cast it", how=how))
-    return trained(next(filter(None, map(dtype_of, [config, main, *parts])), ""), stored)
+    made_in = trained(next(filter(None, map(dtype_of, [config, main, *parts])), ""), stored)
+    return made_in, str(config.get("model_type") or main.get("model_type") or "")
 
 
 def _config(torch: Any, config: Any) -> dict[str, Any]:

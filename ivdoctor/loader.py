@@ -1,21 +1,18 @@
 """A guarded loader for one machine and one model: a script of a few lines, without ivdoctor in it. Pure: facts in, text out."""
 
-import keyword
 import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from .choice import Pick, decide, quantised, sized, trained
-from .facts import TORCH_NAME, Asked, Cast, Checkpoint, Model, Packages, Place, Precision, Torch, release
+from .facts import TORCH_NAME, Asked, Cast, Checkpoint, Model, Packages, Place, Precision, Torch
+from .lines import class_name, from_pretrained
 from .outcome import Outcome, known
 from .report import Loader
-from .rules._wheels import lacks_code
 from .text import say
+from .wheels import lacks_code
 
 Fact = TypeVar("Fact")
-
-RENAMED = (4, 56)
-"""The transformers that takes `dtype=` for what was `torch_dtype=`. Source: transformers#39782 (2025-08-22)."""
 
 FED = "{k: v.to(DEVICE, %s if v.is_floating_point() else None) if torch.is_tensor(v) else v for k, v in inputs.items()}"
 """The inputs on the device, floating ones in this dtype; as torch's own `Module.to` does it."""
@@ -23,8 +20,9 @@ FED = "{k: v.to(DEVICE, %s if v.is_floating_point() else None) if torch.is_tenso
 FINITE = """\
 def finite(value):
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return torch.isfinite(value).all() if torch.is_tensor(value) else all(map(finite, parts))
+    return not (torch.isnan(value) | (value == float("inf"))).any() if torch.is_tensor(value) else all(map(finite, parts))
 """
+"""A mask is filled with -Inf, and some outputs are masked: it is no sign of an overflow."""
 
 GUARD = """\
 @torch.no_grad()
@@ -97,13 +95,15 @@ def loader(
     if model and how:
         reason = say("the model is quantised ({how}): its weights keep the format they are stored in", how=how)
         return Loader(
-            title=say("A loader that does not cast"), place=place.name, code=_quantised(place, model, packages, reason), reason=_line(reason)
+            title=say("A loader that does not cast"), place=place.name, code=_quantised(place, model, packages, cast, reason), reason=_line(reason)
         )
-    pick = decide(place, asked, trained(model.dtype if model else "", stored), cast=cast, precision=precision)
+    pick = decide(
+        place, asked, trained(model.dtype if model else "", stored), cast=cast, precision=precision, family=model.model_type if model else ""
+    )
     pick = sized(pick, place, checkpoint)
     reason = _line(pick.reason)
     title = say("A guarded loader in {dtype}", dtype=f"torch.{pick.name}")
-    return Loader(title=title, place=place.name, code=_guarded(place, model, packages, pick), reason=reason)
+    return Loader(title=title, place=place.name, code=_guarded(place, model, packages, cast, pick), reason=reason)
 
 
 def _fact(facts: Mapping[type, Any], kind: type[Fact]) -> Fact | None:
@@ -117,7 +117,7 @@ def _dead(precision: Precision | None) -> bool:
     return bool(operations) and all(one.status != "works" for one in operations)
 
 
-def _guarded(place: Place, model: Model | None, packages: Packages | None, pick: Pick) -> str:
+def _guarded(place: Place, model: Model | None, packages: Packages | None, cast: Cast | None, pick: Pick) -> str:
     if model:
         imports = ["import sys", "", "import torch", "import transformers"]
         run = say("the output, and its model; where DTYPE fails, both anew in FALLBACK")
@@ -131,7 +131,7 @@ def _guarded(place: Place, model: Model | None, packages: Packages | None, pick:
         run=_line(run),
         trust=_trust(model, "        "),
         ready="model" if model else "copied",
-        made=f"{_loaded(model, packages, 'dtype')}.to(DEVICE).eval()" if model else "copy.deepcopy(model).to(DEVICE, dtype)",
+        made=f"{_loaded(model, packages, cast, 'dtype')}.to(DEVICE).eval()" if model else "copy.deepcopy(model).to(DEVICE, dtype)",
         fed=FED % "dtype",
         not_finite=_literal(say("the output in {dtype} is not finite", dtype="{dtype}")),
         numpy=f"  # {_line(say('numpy has no bfloat16: call .float() first'))}" if pick.dtype == "bf16" else "",
@@ -145,10 +145,10 @@ def _guarded(place: Place, model: Model | None, packages: Packages | None, pick:
     return _script(imports, model, pick.reason, constants, code)
 
 
-def _quantised(place: Place, model: Model, packages: Packages | None, reason: str) -> str:
+def _quantised(place: Place, model: Model, packages: Packages | None, cast: Cast | None, reason: str) -> str:
     code = QUANTISED.format(
         trust=_trust(model),
-        made=_loaded(model, packages, '"auto"', "" if place.name == "cpu" else ", device_map=DEVICE") + ".eval()",
+        made=_loaded(model, packages, cast, '"auto"', "" if place.name == "cpu" else ", device_map=DEVICE") + ".eval()",
         run=_line(say("the output, and the model; only the inputs are cast, to the model's own dtype")),
         fed=FED % "model.dtype",
         not_finite=_literal(say("the output is not finite")),
@@ -162,15 +162,10 @@ def _script(imports: list[str], model: Model | None, reason: str, constants: str
     return "\n".join([*imports, "", *named, *_comment(reason), constants]) + f"\n\n\n{FINITE}\n\n{code}"
 
 
-def _loaded(model: Model, packages: Packages | None, dtype: str, more: str = "") -> str:
-    """
-    The call of `from_pretrained`. Trust is always passed: left out, transformers asks on stdin.
-
-    Where the installed transformers is not known the dtype has its older name, which 5.23 takes too.
-    """
-    version = packages.version("transformers") if packages else None
-    named = "dtype" if version and release(version) >= RENAMED else "torch_dtype"
-    return f"transformers.{_class(model)}.from_pretrained(MODEL, {named}={dtype}, trust_remote_code=False{more})"
+def _loaded(model: Model, packages: Packages | None, cast: Cast | None, dtype: str, more: str = "") -> str:
+    """The call of `from_pretrained`. Trust is always passed: left out, transformers asks on stdin."""
+    kind = f"transformers.{class_name(model, cast)}"
+    return from_pretrained(kind, "MODEL", dtype, packages, older=True, more=f", trust_remote_code=False{more}")
 
 
 def _trust(model: Model | None, indent: str = "") -> str:
@@ -178,17 +173,6 @@ def _trust(model: Model | None, indent: str = "") -> str:
     if model is None or not model.remote_code:
         return ""
     return f"{indent}# {_line(say('the model needs code of its own repository: read that, and write True if you trust it'))}\n"
-
-
-def _class(model: Model) -> str:
-    """
-    The architecture by name where that is a Python name and the class is transformers' own.
-
-    The name is the repository's, and stands in code: nothing but an identifier gets there.
-    """
-    name = model.architectures[0] if model.architectures else ""
-    plain = name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_")
-    return name if plain and not model.remote_code else "AutoModel"
 
 
 def _line(text: str) -> str:

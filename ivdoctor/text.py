@@ -30,3 +30,11 @@ def say(template: "LiteralString", /, **fields: object) -> str:
 def count(one: "LiteralString", other: "LiteralString", /, number: int) -> str:
     """A number of things, in the language's own plural forms; both templates have the field `number`."""
     return _catalogue().ngettext(one, other, number).format(number=number)
+
+
+def share(part: float, whole: float = 1.0) -> str:
+    """A part in per cent; never a `0.0%` nor a `100.0%` that is not so."""
+    found = part / whole
+    if found < 0.001:  # noqa: PLR2004  # a tenth of a per cent
+        return say("less than {share}", share="0.1%")
+    return f"{min(found, 0.999) if found < 1 else found:.1%}"

@@ -27,7 +27,7 @@ def test_a_page_says_which_facts_the_rule_can_do_without() -> None:
     """So that a reader knows what a skip would mean."""
     (one,) = [rule for rule in RULES if rule.code == "IVD404"]
     (needs,) = [line for line in page(one).splitlines() if line.startswith("- needs: ")]
-    assert needs.endswith(", driver (optional), gpu (optional), precision (optional)")
+    assert needs.endswith(", driver (optional), gpu (optional), precision (optional), cast (optional), model (optional)")
     assert "mismatch, place, asked" in needs
 
 

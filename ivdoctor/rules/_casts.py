@@ -1,22 +1,23 @@
 """What rules about casts share: which format is meant, whether a run is within the limits, and the lines that cure it."""
 
-from collections.abc import Iterator
-
+from ..evidence import BARRED, SHORT, at_once, loaded, sound, within
 from ..facts import HALVES, TORCH_NAME, Asked, Cast, CastRun, Checkpoint, Half, Limits, Model, Packages, Place, Trial, release
 from ..finding import Fix, Severity, Tried
-from ..loader import RENAMED
-from ..text import say
-from ._remedies import SUPPORT, caveat, wanted
-
-SHORT: dict[str, Half] = {TORCH_NAME[short]: short for short in HALVES}
+from ..lines import INPUTS, class_name, from_pretrained
+from ..text import say, share
+from ._remedies import SUPPORT, caveat, range_of, wanted
 
 FOLLOWS = (5,)
 """Since this release of transformers a model is loaded in its own dtype where none is named; before, in fp32."""
 
 
-def outshone(cast: Cast | None) -> bool:
-    """Whether the user's own model was run here: then what a stand-in does is no news of it."""
-    return cast is not None and cast.how == "real-run"
+def outshone(cast: Cast | None, model: Model | None) -> bool:
+    """
+    Whether what a stand-in does is no news: the user's own model was run, or was named and is another.
+
+    A model with code of its own cannot be run here, and may well be the one the stand-in stands for.
+    """
+    return (cast is not None and cast.how == "real-run") or (model is not None and not model.remote_code)
 
 
 def loads_as(model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> Half | None:
@@ -46,27 +47,12 @@ def gravest(run: CastRun, asked: Asked, loaded: Half | None, cast: Cast) -> Seve
     return Severity.NOTE if gravity(run, asked, loaded, cast) is Severity.NOTE else Severity.ERROR
 
 
-def beyond(run: CastRun, limits: Limits) -> Iterator[str]:
-    """The figures that are beyond their limits, with both."""
-    if run.relative_l2 > limits.relative_l2:
-        yield say("relative L2 {found:.2g}, limit {limit:g}", found=run.relative_l2, limit=limits.relative_l2)
-    if run.cosine < limits.cosine:
-        yield say("cosine {found:.4f}, limit {limit:g}", found=run.cosine, limit=limits.cosine)
-    if run.top1 is not None and run.top1 < limits.top1:
-        yield say("the same first choice at {found:.1%} of positions, limit {limit:.0%}", found=run.top1, limit=limits.top1)
-    if run.kl is not None and run.kl > limits.kl:
-        yield say("KL divergence {found:.2g} nats, limit {limit:g}", found=run.kl, limit=limits.kl)
+def spared(severity: Severity, cast: Cast, dtype: str, limits: Limits) -> Severity:
+    """A warning at most where the model loaded in the format at once is within the limits: then only a cast afterwards breaks it."""
+    return Severity.WARNING if severity is Severity.ERROR and at_once(cast, dtype, limits) else severity
 
 
-def sound(cast: Cast, dtype: str, limits: Limits) -> bool:
-    """Whether the model ran in this format, its numbers are within the limits, and a louder input has room as well."""
-    if dtype == "fp16" and cast.headroom is not None and cast.headroom > limits.headroom:
-        return False
-    run = cast.run(dtype)
-    return dtype == cast.baseline or (run is not None and run.usable and not any(beyond(run, limits)))
-
-
-def ranked_casts(cast: Cast, place: Place, asked: Asked, *, but: str = "") -> list[Trial]:
+def ranked_casts(cast: Cast, place: Place, asked: Asked, model: Model | None = None, *, but: str = "") -> list[Trial]:
     """
     A trial for each format in which the model ran within the limits, best first: native here, then the one wanted, then the narrowest.
 
@@ -75,58 +61,90 @@ def ranked_casts(cast: Cast, place: Place, asked: Asked, *, but: str = "") -> li
     Args:
         but: the format that is to be got out of.
     """
-    passed: dict[Half, Trial] = {}
+    fp16, passed = range_of(model, cast, asked), dict[Half, Trial]()
     for trial in cast.trials:
-        if trial.case == "cast" and trial.status == "passed" and trial.computes_in != but and sound(cast, trial.computes_in, asked.limits):
+        if trial.case == "cast" and trial.computes_in != but and _proven(trial, cast, asked.limits):
             passed[trial.computes_in] = trial  # one that loads in the format comes after the one that casts, and replaces it
-    keep = wanted(place, asked)
+    keep = wanted(place, asked, fp16)
     only_slow = place.kind == "cpu" and asked.dtype != "auto"
 
-    def order(dtype: Half) -> tuple[int, bool, int, int]:
+    def order(dtype: Half) -> tuple[int, bool, bool, int, int]:
         support = SUPPORT.index(place.dtypes.of(dtype))
-        return (0 if only_slow else support), dtype != keep, support, -HALVES.index(dtype)
+        return (0 if only_slow else support), dtype == "fp16" and fp16 in BARRED, dtype != keep, support, -HALVES.index(dtype)
 
     return [passed[dtype] for dtype in sorted(passed, key=order)]
 
 
+def _proven(trial: Trial, cast: Cast, limits: Limits) -> bool:
+    """What was loaded speaks for itself where the cast fails; where both ran, fp16 needs room for a louder input besides."""
+    dtype = trial.computes_in
+    if trial == loaded(cast, dtype) and (not within(trial, limits) or at_once(cast, dtype, limits)):
+        return within(trial, limits)
+    return trial.status == "passed" and sound(cast, dtype, limits)
+
+
 def ways_out(cast: Cast, place: Place, asked: Asked, model: Model | None, packages: Packages | None = None, *, but: str) -> tuple[Fix, ...]:
-    """The ranked formats as fixes."""
-    return tuple(_load(trial, place, cast, model, packages) for trial in ranked_casts(cast, place, asked, but=but))
+    """The ranked formats as fixes; first of all the format itself, where loading in it at once is cure enough."""
+    trial = at_once(cast, but, asked.limits)
+    itself = (load_at_once(trial, place, cast, model, packages),) if trial else ()
+    return (*itself, *(run_in(one, place, cast, model, packages) for one in ranked_casts(cast, place, asked, model, but=but)))
 
 
-def loading(dtype: str, model: Model | None, packages: Packages | None = None) -> str:
-    """The line that loads the model in a format, for the transformers that is installed; its folder is the reader's."""
-    named = model.architectures[0] if model and model.architectures and model.architectures[0].isidentifier() else "AutoModel"
-    version = packages.version("transformers") if packages else None
-    keyword = "torch_dtype" if version and release(version) < RENAMED else "dtype"
-    return f"model = {named}.from_pretrained(path, {keyword}=torch.{TORCH_NAME[dtype]})"
+def loading(dtype: str, model: Model | None, packages: Packages | None = None, cast: Cast | None = None) -> str:
+    """
+    The line that loads the model in a format; its folder is the reader's.
+
+    With the cast of the inputs, where the model in that format was seen to raise without.
+    """
+    line = f"model = {from_pretrained(class_name(model, cast), 'path', f'torch.{TORCH_NAME[dtype]}', packages)}"
+    return fed(line, dtype, cast)
 
 
-def remark(dtype: Half, place: Place, cast: Cast) -> str:
+def fed(line: str, dtype: str, cast: Cast | None) -> str:
+    """The line, and below it the cast of the inputs where a run without raised."""
+    clashes = cast is not None and any(one.model == dtype and one.status == "raised" for one in cast.fed)
+    return f"{line}\n{INPUTS}" if clashes else line
+
+
+def proven_line(trial: Trial, cast: Cast, model: Model | None, packages: Packages | None) -> str:
+    """What was tried, to write down: loaded in the format, or cast after it was loaded in the baseline's."""
+    dtype = trial.computes_in
+    if loads(trial, cast):
+        return loading(dtype, model, packages, cast)
+    line = f"model = {from_pretrained(class_name(model, cast), 'path', f'torch.{TORCH_NAME[cast.baseline]}', packages)}"
+    return fed(f"{line if cast.how == 'real-run' else 'model = model'}.to(torch.{TORCH_NAME[dtype]})", dtype, cast)
+
+
+def remark(dtype: Half, place: Place, cast: Cast, model: Model | None = None) -> str:
     """What the line does not say, in brackets: how far float16 was from its end where that was seen, and the price of an emulated format."""
     if dtype != "fp16" or cast.how != "real-run" or cast.headroom is None:
-        return caveat(dtype, place)
+        return caveat(dtype, place, range_of(model, cast, Asked()))
     seen = say("on these inputs its activations stay within {share} of float16's range, which ends at 65504", share=share(cast.headroom))
+    if cast.headroom > 1:
+        seen = say("float16 ends at 65504, and what its loader keeps in float32 needs more: test it on your longest inputs")
     slow = say("{dtype} is emulated here, so it is slow", dtype=dtype)
     return f" ({'; '.join([seen, slow] if place.dtypes.fp16 == 'emulated' else [seen])})"
-
-
-def share(headroom: float) -> str:
-    """A part of float16's range; never a `0.0%` that is not so."""
-    return f"{headroom:.1%}" if headroom >= 0.001 else say("less than {share}", share="0.1%")  # noqa: PLR2004  # a tenth of a per cent
 
 
 def loads(trial: Trial, cast: Cast) -> bool:
     """Whether the trial is of what a loader leaves, which is not what a cast leaves where the loader keeps tensors in fp32."""
     dtype = trial.computes_in
-    keeps = any(dtype in one.formats for one in cast.kept)
-    return cast.how == "real-run" and (not keeps or dtype == cast.baseline or trial.remedy == f"load-in-{dtype}")
+    differs = loaded(cast, dtype) is not None or any(dtype in one.formats for one in cast.kept)
+    return cast.how == "real-run" and (not differs or dtype == cast.baseline or trial == loaded(cast, dtype))
 
 
-def _load(trial: Trial, place: Place, cast: Cast, model: Model | None, packages: Packages | None) -> Fix:
+def run_in(trial: Trial, place: Place, cast: Cast, model: Model | None, packages: Packages | None) -> Fix:
+    """A format that was run, as a fix."""
     dtype = trial.computes_in
     return Fix(
-        title=say("Run the model in {dtype}", dtype=TORCH_NAME[dtype]) + remark(dtype, place, cast),
-        code=loading(dtype, model, packages) if loads(trial, cast) else f"model = model.to(torch.{TORCH_NAME[dtype]})",
+        title=say("Run the model in {dtype}", dtype=TORCH_NAME[dtype]) + remark(dtype, place, cast, model),
+        code=proven_line(trial, cast, model, packages),
         trial=Tried.of(trial),
     )
+
+
+def load_at_once(trial: Trial, place: Place, cast: Cast, model: Model | None, packages: Packages | None) -> Fix:
+    """A format that was loaded, as a fix."""
+    dtype = trial.computes_in
+    title = say("Load in {dtype} at once, and cast nothing afterwards", dtype=TORCH_NAME[dtype])
+    return Fix(title=title + remark(dtype, place, cast, model), code=loading(dtype, model, packages, cast), trial=Tried.of(trial))

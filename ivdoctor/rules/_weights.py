@@ -1,6 +1,6 @@
-"""What stored weights take once they are loaded, and the line that loads them."""
+"""What stored weights take once they are loaded."""
 
-from ..facts import TORCH_NAME, Asked, Checkpoint, Half, Packages, Place, release
+from ..facts import TORCH_NAME, Asked, Checkpoint, Half, Place
 from ..text import say
 from ._remedies import SUPPORT
 
@@ -37,18 +37,6 @@ def smaller(checkpoint: Checkpoint, place: Place, asked: Asked) -> Half | None:
 def gib(count: float) -> str:
     """`14.9 GiB`; small models in MiB."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
-
-
-def share(part: int, whole: int) -> str:
-    """`99.6 %`, and never 100 where something is left."""
-    return f"{min(100 * part / whole, 99.9) if part < whole else 100:.1f} %"
-
-
-def load(argument: str, packages: Packages | None) -> str:
-    """The call that loads the model, its dtype under the name that the installed transformers knows."""
-    version = packages.version("transformers") if packages else None
-    keyword = "torch_dtype" if version and release(version) < (4, 56) else "dtype"
-    return f"model = AutoModel.from_pretrained(folder, {keyword}={argument})"
 
 
 def torch_name(dtype: Half) -> str:

@@ -8,8 +8,8 @@ from ..places import hidden
 from ..rule import rule
 from ..tables import table
 from ..text import say
+from ..wheels import lacks_code, names
 from ._remedies import untried
-from ._wheels import lacks_code, names
 
 NO_CHANGE = "ivdoctor installs nothing"
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
+from ..evidence import BARRED, Range
 from ..facts import HALVES, TORCH_NAME, Asked, Cast, Cpu, Environ, Half, Mismatch, Model, Packages, Place, Precision, Torch, release
 from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
 from ..tables import table
 from ..text import say
-from ._casts import loading, ranked_casts, remark, ways_out
-from ._remedies import caveat, fixes, untried, wanted
-from ._wheels import lacks_code
+from ..wheels import lacks_code
+from ._casts import fed, loading, proven_line, ranked_casts, remark, ways_out
+from ._remedies import caveat, fixes, range_of, untried, wanted
 
 FLOAT = "model = model.float()\npixel_values = pixel_values.float()"
 
@@ -33,8 +34,8 @@ def bf16_emulated(
     """
     if place.kind == "cpu" or place.dtypes.bf16 != "emulated":
         return
-    tried = mismatch.tried("bf16/fp32") if mismatch else ()
-    advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked) or (_without_bf16(place),)
+    tried, fp16 = mismatch.tried("bf16/fp32") if mismatch else (), range_of(model, cast, asked)
+    advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked, fp16) or (_without_bf16(place, fp16),)
     if cast and cast.how == "real-run":
         advice = ways_out(cast, place, asked, model, packages, but="bf16") or (_untried_fp32(cast, model, packages),)
     yield Problem(
@@ -48,11 +49,11 @@ def bf16_emulated(
 def _untried_fp32(cast: Cast, model: Model | None, packages: Packages | None) -> Fix:
     """What is left where every format that was run is bf16 or failed."""
     reason = cast.baseline_reason or say("it was not run")
-    return Fix(title=say("Run the model in {dtype}", dtype=TORCH_NAME["fp32"]), code=loading("fp32", model, packages), trial=untried(reason))
+    return Fix(title=say("Run the model in {dtype}", dtype=TORCH_NAME["fp32"]), code=loading("fp32", model, packages, cast), trial=untried(reason))
 
 
-def _without_bf16(place: Place) -> Fix:
-    if place.dtypes.fp16 == "native":
+def _without_bf16(place: Place, fp16: Range) -> Fix:
+    if place.dtypes.fp16 == "native" and fp16 not in BARRED:
         title = say("Use float16 for model and input; it ends at 65504, and whether the model stays below is unknown: test it")
         return Fix(
             title=title, code="model = model.half()\npixel_values = pixel_values.half()", trial=untried(say("the reproduction did not run here"))
@@ -65,7 +66,7 @@ def _without_bf16(place: Place) -> Fix:
 
 
 @rule("IVD202", severity=Severity.NOTE, category="bf16-unsupported-gpu")
-def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision, cast: Cast | None) -> Iterator[Problem]:
+def bf16_flag_misleads(torch: Torch, place: Place, asked: Asked, precision: Precision, cast: Cast | None, model: Model | None) -> Iterator[Problem]:
     """
     `is_bf16_supported()` gives another answer than the hardware.
 
@@ -76,7 +77,7 @@ def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision, cast: C
     Choose by the device. On NVIDIA `torch.cuda.get_device_capability() >= (8, 0)` tells, or `is_bf16_supported(including_emulation=False)`
     since torch 2.4; on AMD neither does.
     """
-    truth, (best, said) = place.dtypes.bf16, _best(place, cast)
+    truth, (best, said) = place.dtypes.bf16, _best(place, asked, cast, model)
     if precision.bf16_flag is None or truth not in ("native", "emulated") or precision.bf16_flag is (truth == "native"):
         return
     backend = "rocm" if torch.hip else place.kind
@@ -97,20 +98,22 @@ def bf16_flag_misleads(torch: Torch, place: Place, precision: Precision, cast: C
         fixes=(
             Fix(
                 title=say("Choose the dtype by the hardware, not by the flag") + said,
-                code=f"dtype = torch.{TORCH_NAME[best]}",
+                code=fed(f"dtype = torch.{TORCH_NAME[best]}", best, cast),
                 trial=untried(say("it is a line of the caller's code")),
             ),
         ),
     )
 
 
-def _best(place: Place, cast: Cast | None) -> tuple[Half, str]:
+def _best(place: Place, asked: Asked, cast: Cast | None, model: Model | None) -> tuple[Half, str]:
     """The format for this place, among those in which the model stayed within the limits where one was run; and what the line does not say."""
-    ran = ranked_casts(cast, place, Asked()) if cast and cast.how == "real-run" else []
+    free = Asked(limits=asked.limits)  # a flag is asked by who names no format
+    ran = ranked_casts(cast, place, free, model) if cast and cast.how == "real-run" else []
     if cast and ran:
-        return ran[0].computes_in, remark(ran[0].computes_in, place, cast)
-    best = wanted(place, Asked())
-    return best, caveat(best, place)
+        return ran[0].computes_in, remark(ran[0].computes_in, place, cast, model)
+    fp16 = range_of(model, cast, free)
+    best = wanted(place, free, fp16)
+    return best, caveat(best, place, fp16)
 
 
 def _covers(row: dict[str, str], torch: Torch) -> bool:
@@ -178,16 +181,20 @@ def half_precision_slow_on_this_cpu(
 def _in_fp32(cast: Cast | None, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:
     """A model that was run in fp32 is proof of it."""
     title = say("Use float32 on the CPU")
-    ran = next((one for one in cast.trials if one.computes_in == "fp32"), None) if cast and cast.how == "real-run" else None
-    if ran:
-        return (Fix(title=title, code=loading("fp32", model, packages), trial=Tried.of(ran)),)
+    ran = next((one for one in cast.trials if one.computes_in == "fp32" and one.status == "passed"), None) if cast else None
+    if cast and ran and cast.how == "real-run":
+        return (Fix(title=title, code=proven_line(ran, cast, model, packages), trial=Tried.of(ran)),)
     return (Fix(title=title, code=FLOAT, trial=untried(say("its speed was not measured here"))),)
 
 
+SLOWER = 1.3
+"""A ratio of two times that is no noise."""
+
+
 def _measured(slow: list[str], cast: Cast | None) -> Iterator[str]:
-    """Nothing where no model was timed."""
+    """Nothing where no model was timed, and where its inputs were too short, or the machine too busy, to show it."""
     for run in cast.runs if cast else ():
-        if run.dtype in slow and run.time_ratio is not None:
+        if run.dtype in slow and run.time_ratio is not None and run.time_ratio > SLOWER:
             yield say(
                 "measured: a pass of {model} in {dtype} takes {ratio:.2g} times as long as in {baseline}",
                 model=cast.model if cast else "",

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 
+from ..evidence import BARRED
 from ..facts import HALVES, TORCH_NAME, Asked, Cast, Checkpoint, Model, Packages, Place
 from ..finding import Fix, Problem, Severity
+from ..lines import class_name, from_pretrained
 from ..rule import rule
-from ..text import count, say
-from ._remedies import caveat, untried
-from ._weights import CAST, SHARE, gib, load, loaded, share, smaller, some, torch_name
+from ..text import count, say, share
+from ._remedies import caveat, range_of, untried
+from ._weights import CAST, SHARE, gib, loaded, smaller, some, torch_name
 
 NO_DOWNLOAD = "ivdoctor downloads nothing"
 
@@ -16,6 +18,9 @@ FEW = 8
 """File names that a command may have."""
 
 CONVERT = """\
+import safetensors.torch
+import torch
+
 weights = torch.load("pytorch_model.bin", map_location="cpu", weights_only=True)
 safetensors.torch.save_file({name: one.clone().contiguous() for name, one in weights.items()}, "model.safetensors", {"format": "pt"})"""
 """It keeps every weight and its dtype, which loading a model and saving it again need not."""
@@ -68,17 +73,29 @@ def _incomplete(missing: int, torn: int) -> str:
     return say("of the checkpoint's files {missing} are missing and {torn} torn", missing=missing, torn=torn)
 
 
-@rule("IVD302", severity=Severity.WARNING)
+@rule("IVD302", severity=Severity.ERROR)
 def parameters_without_weights(cast: Cast) -> Iterator[Problem]:
     """
     The configuration asks for parameters that the files do not hold.
 
     The loader fills them with random numbers and says so in a log line. The model runs, its output is of no use, and whatever was
-    measured on it is not about the real model. Usual where a checkpoint lacks the head of the class that loads it.
+    measured on it is not about the real model. Usual where a checkpoint lacks the head of the class that loads it. The reverse, tensors
+    of the files that the configuration has no place for, is a note: often a head that the class does not have, sometimes a renamed weight.
 
     ## Fix
     Load with the class that the checkpoint was saved from, or get the complete checkpoint.
     """
+    if cast.unexpected:
+        yield Problem(
+            message=count(
+                "{number} tensor of the files is not used by the configuration",
+                "{number} tensors of the files are not used by the configuration",
+                len(cast.unexpected),
+            )
+            + f": {cast.unexpected[0]}{', …' if len(cast.unexpected) > 1 else ''}",
+            evidence=some(cast.unexpected),
+            severity=Severity.NOTE,
+        )
     if not cast.missing:
         return
     yield Problem(
@@ -94,7 +111,9 @@ def parameters_without_weights(cast: Cast) -> Iterator[Problem]:
 
 
 @rule("IVD303", severity=Severity.ERROR, category="neg-oom")
-def model_does_not_fit(checkpoint: Checkpoint, place: Place, asked: Asked, packages: Packages | None) -> Iterator[Problem]:
+def model_does_not_fit(
+    checkpoint: Checkpoint, place: Place, asked: Asked, packages: Packages | None, model: Model | None, cast: Cast | None
+) -> Iterator[Problem]:
     """
     The weights alone are larger than the memory, or leave next to nothing of it.
 
@@ -118,31 +137,39 @@ def model_does_not_fit(checkpoint: Checkpoint, place: Place, asked: Asked, packa
             say("memory of {place}: {size}", place=place.name, size=gib(memory)),
         ),
         severity=Severity.WARNING if needed <= memory or spread else None,
-        fixes=tuple(_room(checkpoint, place, asked, packages, spread=spread)),
+        fixes=_room(checkpoint, place, asked, packages, model, cast, spread=spread),
     )
 
 
-def _room(checkpoint: Checkpoint, place: Place, asked: Asked, packages: Packages | None, *, spread: bool) -> Iterator[Fix]:
-    """Half the width first: it needs nothing else. Then the devices that are there, then other weights or another machine."""
-    less = smaller(checkpoint, place, asked)
+def _room(
+    checkpoint: Checkpoint, place: Place, asked: Asked, packages: Packages | None, model: Model | None, cast: Cast | None, *, spread: bool
+) -> tuple[Fix, ...]:
+    """Half the width first: it needs nothing else. Then the devices that are there, then other weights or another machine; an fp16 that overflows last."""
+    less, fp16 = smaller(checkpoint, place, asked), range_of(model, cast, asked)
+    kind, halved, others = class_name(model, cast), [], []
     if less:
         size = gib(loaded(checkpoint, less))
-        yield Fix(
-            title=say("Load in {dtype}: {size}", dtype=torch_name(less), size=size) + caveat(less, place),
-            code=load(torch_name(less), packages),
-            trial=untried(say("it is arithmetic: {size} of weights", size=size)),
-        )
+        halved = [
+            Fix(
+                title=say("Load in {dtype}: {size}", dtype=torch_name(less), size=size) + caveat(less, place, fp16),
+                code=f"model = {from_pretrained(kind, 'path', torch_name(less), packages)}",
+                trial=untried(say("it is arithmetic: {size} of weights", size=size)),
+            )
+        ]
     if spread:
-        yield Fix(
-            title=say("Spread the layers over the {count} devices", count=place.count),
-            code=load('"auto", device_map="auto"', packages),
-            trial=untried(say("it is arithmetic, and leaves out what the layers pass on")),
-        )
-    yield Fix(
+        others = [
+            Fix(
+                title=say("Spread the layers over the {count} devices", count=place.count),
+                code=f"""model = {from_pretrained(kind, "path", '"auto"', packages, more=', device_map="auto"')}""",
+                trial=untried(say("it is arithmetic, and leaves out what the layers pass on")),
+            )
+        ]
+    elsewhere = Fix(
         title=say("Take a checkpoint of fewer bits, or more memory"),
         kind="hardware",
         trial=untried(say("which of them is there ivdoctor does not know")),
     )
+    return (*others, elsewhere, *halved) if less == "fp16" and fp16 in BARRED else (*halved, *others, elsewhere)
 
 
 @rule("IVD304", severity=Severity.WARNING)
@@ -222,7 +249,7 @@ def quantised_model_must_not_be_cast(model: Model, asked: Asked, packages: Packa
         fixes=(
             Fix(
                 title=say("Leave the dtype to the configuration, and cast nothing afterwards"),
-                code=load('"auto"', packages),
+                code=f"""model = {from_pretrained(class_name(model), "path", '"auto"', packages)}""",
                 trial=untried(say("its kernels are not tried here")),
             ),
         ),
@@ -230,7 +257,9 @@ def quantised_model_must_not_be_cast(model: Model, asked: Asked, packages: Packa
 
 
 @rule("IVD307", severity=Severity.WARNING, category="silent-wrong-dtype")
-def dtype_of_config_and_weights_differ(model: Model, checkpoint: Checkpoint, asked: Asked, packages: Packages | None) -> Iterator[Problem]:
+def dtype_of_config_and_weights_differ(
+    model: Model, checkpoint: Checkpoint, asked: Asked, packages: Packages | None, cast: Cast | None
+) -> Iterator[Problem]:
     """
     The configuration names another dtype than the weights are stored in.
 
@@ -258,7 +287,7 @@ def dtype_of_config_and_weights_differ(model: Model, checkpoint: Checkpoint, ask
         fixes=(
             Fix(
                 title=say("Name the dtype when loading"),
-                code=load(f"torch.{stored.dtype}", packages),
+                code=f"model = {from_pretrained(class_name(model, cast), 'path', f'torch.{stored.dtype}', packages)}",
                 trial=untried(say("it is a line of the caller's code")),
             ),
         ),

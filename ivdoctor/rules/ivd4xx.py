@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..facts import Asked, Cast, Cell, Checkpoint, Driver, Fed, Gpu, Mismatch, Model, Packages, Place, Precision, Torch, Towers
+from ..evidence import beyond, sound, within
+from ..evidence import loaded as loaded_in
+from ..facts import Asked, Cast, CastRun, Cell, Checkpoint, Driver, Fed, Gpu, Half, Mismatch, Model, Packages, Place, Precision, Torch, Towers
 from ..finding import Fix, Problem, Severity, Tried
+from ..lines import INPUTS
 from ..rule import rule
 from ..text import say
-from ._casts import gravest, judged, outshone, remark, sound, ways_out
-from ._remedies import fixes, untried, useless
-from ._wheels import lacks_code
+from ..wheels import lacks_code
+from ._casts import gravest, judged, outshone, ranked_casts, remark, run_in, spared, ways_out
+from ._remedies import fixes, range_of, untried, useless
 
 FOUNDING = ("fp16", "bf16")
 """The cell of the bug ivdoctor was born from: `.half()` weights and bfloat16 pixels."""
@@ -26,7 +29,7 @@ def judged_cell(mismatch: Mismatch, asked: Asked) -> tuple[Cell | None, Severity
 
 @rule("IVD401", severity=Severity.NOTE, category="conv-input-param-dtype-mismatch")
 def patch_convolution_dtype_differs(
-    torch: Torch, mismatch: Mismatch, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None
+    torch: Torch, mismatch: Mismatch, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None, model: Model | None
 ) -> Iterator[Problem]:
     """
     The patch convolution gets pixels in another dtype than its weights, and raises.
@@ -42,7 +45,7 @@ def patch_convolution_dtype_differs(
     Bring both to one dtype that the hardware computes in: `model = model.to(torch.bfloat16)`, or cast the input.
     """
     cell, severity = judged_cell(mismatch, asked)
-    if outshone(cast) or cell is None or cell.attempt.status == "ran" or cell.model == cell.input or lacks_code(torch, place, precision):
+    if outshone(cast, model) or cell is None or cell.attempt.status == "ran" or cell.model == cell.input or lacks_code(torch, place, precision):
         return
     tried = mismatch.tried(cell.case)
     raised = sum(one.attempt.status == "raised" for one in mismatch.cells)
@@ -55,7 +58,7 @@ def patch_convolution_dtype_differs(
         severity=severity,
         location=cell.attempt.location,
         origin=cell.attempt.origin,
-        fixes=fixes(tried, place, asked),
+        fixes=fixes(tried, place, asked, range_of(model, cast, asked)),
     )
 
 
@@ -65,7 +68,7 @@ def _chosen(raised: list[Towers], preferred: str, mismatch: Mismatch) -> Towers 
     return next((one for one in tried if one.case == preferred), next(iter(tried or raised), None))
 
 
-def _tower_problem(one: Towers, count: int, mismatch: Mismatch, place: Place, asked: Asked) -> Problem:
+def _tower_problem(one: Towers, count: int, mismatch: Mismatch, place: Place, asked: Asked, model: Model | None) -> Problem:
     tried = mismatch.tried(one.case)
     return Problem(
         message=say(
@@ -78,12 +81,12 @@ def _tower_problem(one: Towers, count: int, mismatch: Mismatch, place: Place, as
         evidence=(say("{count} of {all} such combinations raise there", count=count, all=len(mismatch.towers)), *useless(tried)),
         location=one.attempt.location,
         origin=one.attempt.origin,
-        fixes=fixes(tried, place, asked),
+        fixes=fixes(tried, place, asked, range_of(model, None, asked)),
     )
 
 
 @rule("IVD402", severity=Severity.NOTE, category="index-write-dtype-mismatch")
-def visual_tokens_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, cast: Cast | None) -> Iterator[Problem]:
+def visual_tokens_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, cast: Cast | None, model: Model | None) -> Iterator[Problem]:
     """
     The visual tokens are written into text embeddings of another dtype, and the write raises.
 
@@ -95,12 +98,12 @@ def visual_tokens_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, 
     """
     raised = [one for one in mismatch.towers if one.attempt.location and one.attempt.location.op == "aten.index_put_"]
     one = _chosen(raised, "bf16/bf16/fp16", mismatch)
-    if one and not outshone(cast):
-        yield _tower_problem(one, len(raised), mismatch, place, asked)
+    if one and not outshone(cast, model):
+        yield _tower_problem(one, len(raised), mismatch, place, asked, model)
 
 
 @rule("IVD403", severity=Severity.NOTE, category="matmul-dtype-mismatch")
-def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, cast: Cast | None) -> Iterator[Problem]:
+def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, cast: Cast | None, model: Model | None) -> Iterator[Problem]:
     """
     The projector's weights have another dtype than the vision tower's output, and its first product raises.
 
@@ -111,13 +114,21 @@ def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, cast
     """
     raised = [one for one in mismatch.towers if one.attempt.location and one.attempt.location.module.startswith("projector")]
     one = _chosen(raised, "bf16/fp32/fp32", mismatch)
-    if one and not outshone(cast):
-        yield _tower_problem(one, len(raised), mismatch, place, asked)
+    if one and not outshone(cast, model):
+        yield _tower_problem(one, len(raised), mismatch, place, asked, model)
 
 
 @rule("IVD404", severity=Severity.ERROR)
 def agreeing_dtypes_fail(
-    torch: Torch, mismatch: Mismatch, place: Place, asked: Asked, driver: Driver | None, gpu: Gpu | None, precision: Precision | None
+    torch: Torch,
+    mismatch: Mismatch,
+    place: Place,
+    asked: Asked,
+    driver: Driver | None,
+    gpu: Gpu | None,
+    precision: Precision | None,
+    cast: Cast | None,
+    model: Model | None,
 ) -> Iterator[Problem]:
     """
     Model and input have the same dtype, and the pass fails all the same, or gives no finite numbers.
@@ -139,7 +150,7 @@ def agreeing_dtypes_fail(
             severity=Severity.NOTE if elsewhere else _unless_emulated(place, cell, asked),
             category=_category(place, cell),
             location=cell.attempt.location,
-            fixes=(*_why_on_the_cpu(place, driver, gpu), *fixes(mismatch.tried(cell.case), place, asked)),
+            fixes=(*_why_on_the_cpu(place, driver, gpu), *fixes(mismatch.tried(cell.case), place, asked, range_of(model, cast, asked))),
         )
 
 
@@ -198,9 +209,6 @@ def no_remedy_helps(torch: Torch, mismatch: Mismatch, place: Place, precision: P
         )
 
 
-INPUTS = """inputs = {name: one.to(model.device, model.dtype) if one.is_floating_point() else one.to(model.device) for name, one in inputs.items()}
-output = model(**inputs)"""
-
 BY_OPERATOR = {"aten.convolution": "conv-input-param-dtype-mismatch", "aten.linear": "matmul-dtype-mismatch", "aten.matmul": "matmul-dtype-mismatch"}
 
 
@@ -246,14 +254,14 @@ def _with_its_inputs(cast: Cast, one: Fed) -> str:
 def _of_inputs(cast: Cast, one: Fed, place: Place, asked: Asked, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:
     """The cast of the inputs where the format is a good one; where it is not, another format for both comes first, or alone."""
     cure = tuple(
-        Fix(title=say("Cast the inputs to the model's own dtype") + remark(one.model, place, cast), code=INPUTS, trial=Tried.of(trial))
+        Fix(title=say("Cast the inputs to the model's own dtype") + remark(one.model, place, cast, model), code=INPUTS, trial=Tried.of(trial))
         for trial in cast.trials
         if trial.remedy == "cast-input" and trial.case == one.case and sound(cast, one.model, asked.limits)
     )
     if cure and (place.kind == "cpu" or place.dtypes.of(one.model) not in {"emulated", "none"}):
         return cure
     others = ways_out(cast, place, asked, model, packages, but=one.model)
-    return (*(replace(fix, code=f"{fix.code}\n{INPUTS}") for fix in others), *cure)
+    return (*(fix if INPUTS in fix.code else replace(fix, code=f"{fix.code}\n{INPUTS}") for fix in others), *cure)
 
 
 def _of_fed(one: Fed, asked: Asked, loaded: str | None) -> Severity:
@@ -270,10 +278,10 @@ def cast_model_raises(
     The model runs as it is, and raises after a cast although its inputs were cast with it.
 
     Then an operator has no kernel for the format here, or the model's code makes a tensor of a dtype of its own. An error for the precision
-    that was asked for by name or would be loaded, a note for others.
+    that was asked for by name or would be loaded, a warning at most where the model loaded in that format at once runs, a note for others.
 
     ## Fix
-    Run in a format in which it runs, or cast at the line that is named.
+    Load in the format at once where that runs, else run in another, or cast at the line that is named.
     """
     loaded = judged(asked, model, checkpoint, packages)
     for run in cast.runs:
@@ -281,7 +289,51 @@ def cast_model_raises(
             yield Problem(
                 message=say("{model} cast to {dtype} raises: {message}", model=cast.model, dtype=run.dtype, message=run.message),
                 evidence=(say("in {baseline} it runs: {inputs}", baseline=cast.baseline, inputs=cast.inputs),),
-                severity=gravest(run, asked, loaded, cast),
+                severity=spared(gravest(run, asked, loaded, cast), cast, run.dtype, asked.limits),
                 location=run.location,
                 fixes=ways_out(cast, place, asked, model, packages, but=run.dtype),
             )
+
+
+@rule("IVD408", severity=Severity.NOTE)
+def loaded_model_fails(
+    cast: Cast, place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None
+) -> Iterator[Problem]:
+    """
+    The model cast to a format after it was loaded runs, and loaded in that format at once it does not.
+
+    `from_pretrained(dtype=)` keeps in float32 what the authors of a model listed, and `.to(dtype)` casts that too. Where a kept tensor
+    meets one in the format, an operator raises, or the numbers change. Really loaded. An error for the precision that was asked for by
+    name or would be loaded, a note for others.
+
+    ## Fix
+    Load in float32 and cast afterwards, or run in a format in which the loaded model runs.
+    """
+    meant = judged(asked, model, checkpoint, packages)
+    for dtype in ("bf16", "fp16"):
+        trial, run = loaded_in(cast, dtype), cast.run(dtype)
+        if trial is None or within(trial, asked.limits) or (run and (not run.usable or any(beyond(run, asked.limits)))):
+            continue  # what the cast does as well is said by IVD407, IVD602 and IVD603
+        far = trial.metrics.get("relative_l2", 0.0)
+        drift = say("; relative L2 {found:.2g}, limit {limit:g}", found=far, limit=asked.limits.relative_l2)
+        yield Problem(
+            message=say("{model} loaded in {dtype} fails: {after}", model=cast.model, dtype=dtype, after=trial.after)
+            + (drift if far > asked.limits.relative_l2 else ""),
+            evidence=(say("loaded in {baseline} and cast afterwards it runs: {inputs}", baseline=cast.baseline, inputs=cast.inputs),),
+            severity=gravest(run or CastRun(dtype=dtype, status="ran"), asked, meant, cast),
+            fixes=_after_loading(dtype, cast, place, asked, model, packages),
+        )
+
+
+def _after_loading(dtype: Half, cast: Cast, place: Place, asked: Asked, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:
+    """The cast afterwards first where the format is native; elsewhere as the formats are ranked."""
+    trials = ranked_casts(cast, place, asked, model)
+    if place.dtypes.of(dtype) == "native":
+        trials = sorted(trials, key=lambda one: one.computes_in != dtype)
+    return tuple(
+        replace(fix, title=say("Load in {baseline} and cast afterwards", baseline=cast.baseline) + remark(dtype, place, cast, model))
+        if trial.computes_in == dtype
+        else fix
+        for trial in trials
+        for fix in [run_in(trial, place, cast, model, packages)]
+    )

@@ -6,8 +6,8 @@ from ..facts import HALVES, Asked, Place, Precision, Torch
 from ..finding import Fix, Problem, Severity
 from ..rule import rule
 from ..text import say
+from ..wheels import lacks_code
 from ._remedies import untried
-from ._wheels import lacks_code
 
 
 @rule("IVD501", severity=Severity.WARNING)

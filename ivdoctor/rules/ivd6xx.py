@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from ..facts import FP16_MAX, TORCH_NAME, Asked, Cast, CastRun, Checkpoint, Mismatch, Model, Packages, Place, Trial
+from ..choice import trained
+from ..evidence import beyond, fp16_range, known_of, sound
+from ..facts import FP16_MAX, TORCH_NAME, WRONG, Asked, Cast, CastRun, Checkpoint, Mismatch, Model, Packages, Place, Trial
 from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
-from ..tables import table
-from ..text import say
-from ._casts import beyond, gravest, gravity, judged, loading, loads, ranked_casts, remark, share, ways_out
+from ..text import say, share
+from ._casts import gravest, gravity, judged, load_at_once, loading, loads, proven_line, ranked_casts, spared, ways_out
 from ._remedies import caveat, untried, wanted
 
 
@@ -24,6 +25,8 @@ def weights_rounded_twice(
     ## Fix
     Load in the format that is wanted at once, or cast once.
     """
+    if asked.dtype in ("fp16", "fp32"):
+        return  # bfloat16 is not what this is about
     if cast and cast.rounding:
         if cast.rounding.changed:
             yield Problem(
@@ -78,19 +81,22 @@ def cast_changes_the_output(
     - top1 = 0.9: share of positions with the same most likely token; one in ten may fall on a near tie.
     - kl = 0.1: mean divergence of the distributions in nats; from there on the perplexity moves by a tenth.
 
-    An error for the precision that was asked for by name, a warning for the one that would be loaded, a note for others.
+    An error for the precision that was asked for by name, a warning for the one that would be loaded, a note for others; from a distance
+    of 1 on, the output's own size, what would be loaded is an error too. A warning at most where the model loaded in the format at once
+    is within the limits.
 
     ## Fix
-    Run in a format within the limits, or keep the module where most is lost in float32.
+    Load in the format at once where that is within the limits, else run in one that is, or keep the module where most is lost in float32.
     """
     loaded = judged(asked, model, checkpoint, packages)
     for run in cast.runs:
         wrong = tuple(beyond(run, asked.limits)) if run.usable else ()
+        weigh = gravity if run.relative_l2 < WRONG else gravest
         if wrong:
             yield Problem(
                 message=say("{dtype} changes what {model} says: {figures}", dtype=run.dtype, model=cast.model, figures="; ".join(wrong)),
                 evidence=(*_lost(run), _compared(cast)),
-                severity=gravity(run, asked, loaded, cast),
+                severity=spared(weigh(run, asked, loaded, cast), cast, run.dtype, asked.limits),
                 fixes=ways_out(cast, place, asked, model, packages, but=run.dtype),
             )
 
@@ -113,19 +119,30 @@ def cast_overflows(
 
     float16 ends at 65504. A larger activation becomes Inf, and one normalisation later NaN; nothing raises. The first module whose
     output is not finite is named. bfloat16 has float32's range, so there the same weights run. An error for the precision that
-    was asked for by name or would be loaded, a note for others.
+    was asked for by name or would be loaded, a warning at most where the model loaded in the format at once gives finite numbers,
+    a note for others. The format that the others are compared with is judged as well.
 
     ## Fix
-    Run in bfloat16 where the hardware computes it, else in float32; or keep the named module in float32.
+    Load in the format at once where that helps, else run in bfloat16 where the hardware computes it, else in float32; or keep the named
+    module in float32.
     """
     loaded = judged(asked, model, checkpoint, packages)
+    if cast.nonfinite:
+        itself = CastRun(dtype=cast.baseline, status="ran", nonfinite=cast.nonfinite)
+        yield Problem(
+            message=say("{model} in {dtype} gives {count} NaN or Inf before any cast", model=cast.model, dtype=cast.baseline, count=cast.nonfinite),
+            evidence=(*_loudest(cast, cast.baseline), cast.inputs),
+            severity=gravest(itself, asked, loaded, cast),
+            category="fp16-overflow" if cast.baseline == "fp16" else "",
+            fixes=ways_out(cast, place, asked, model, packages, but=cast.baseline),
+        )
     for run in cast.runs:
         if run.status == "ran" and run.nonfinite:
             where = say(", first in {module}", module=run.first_nonfinite) if run.first_nonfinite else ""
             yield Problem(
                 message=say("{model} in {dtype} gives {count} NaN or Inf", model=cast.model, dtype=run.dtype, count=run.nonfinite) + where,
                 evidence=(*_loudest(cast, run.dtype), _compared(cast)),
-                severity=gravest(run, asked, loaded, cast),
+                severity=spared(gravest(run, asked, loaded, cast), cast, run.dtype, asked.limits),
                 category="fp16-overflow" if run.dtype == "fp16" else "",
                 fixes=ways_out(cast, place, asked, model, packages, but=run.dtype),
             )
@@ -170,14 +187,14 @@ def fp16_for_a_bf16_model(
     ## Fix
     Test float16 on real inputs, or use bfloat16 or float32.
     """
-    made = model.dtype or (checkpoint.dtype if checkpoint else "")
+    made = trained(model.dtype, checkpoint.dtype if checkpoint else "")
     meant = judged(asked, model, checkpoint, packages) == "fp16"
     if made != "bfloat16" or not (meant or asked.concerns("fp16") or (place.dtypes.bf16 != "native" and place.dtypes.fp16 == "native")):
         return
     run = cast.run("fp16") if cast and cast.how == "real-run" else None
     if cast and run and run.status != "skipped":
-        proof = next((one for one in ranked_casts(cast, place, asked) if one.computes_in == "fp16"), None)
-        if proof is None:
+        proof = next((one for one in ranked_casts(cast, place, asked, model) if one.computes_in == "fp16"), None)
+        if proof is None or not sound(cast, "fp16", asked.limits):
             return  # it raised, overflowed, drifted or is near the end: IVD407 and IVD602 to IVD604 say so, with the module
         spent, native = share(cast.headroom or 0.0), place.dtypes.fp16 == "native"  # elsewhere it crawls, whatever the range
         yield Problem(
@@ -186,28 +203,28 @@ def fp16_for_a_bf16_model(
             fixes=_proven(proof, cast, model, packages) if native else ways_out(cast, place, asked, model, packages, but="fp16"),
         )
         return
-    row = next((row for row in table("fp16_range") if row["model_type"] == model.model_type), None)
+    row, fp16 = known_of(model.model_type), fp16_range(model.model_type, None, asked.limits)
     severity = Severity.WARNING if meant or asked.concerns("fp16") else None
     if row:
-        overflows = row["verdict"] == "overflows"
+        overflows = fp16 == "overflows"
         known = say("known to overflow") if overflows else say("known to stay within the range")
         yield Problem(
             message=say("float16 for a model made in bfloat16: {family} is {known}", family=model.model_type, known=known),
             evidence=(row["note"], say("source: {source} ({date})", source=row["source"], date=row["date"])),
             severity=severity if overflows else None,
-            fixes=_instead(model, place, packages) if overflows else (*_test_it(place), *_instead(model, place, packages)),
+            fixes=_instead(model, place, packages, cast) if overflows else (*_test_it(place), *_instead(model, place, packages, cast)),
         )
         return
     yield Problem(
         message=say("float16 for a model made in bfloat16: whether it stays within the range is unknown"),
         evidence=(say("it was not run here, and no public report of its family is in the tables"),),
         severity=severity,
-        fixes=(*_test_it(place), *_instead(model, place, packages)),
+        fixes=(*_test_it(place), *_instead(model, place, packages, cast)),
     )
 
 
 def _proven(proof: Trial, cast: Cast, model: Model, packages: Packages | None) -> tuple[Fix, ...]:
-    code = loading("fp16", model, packages) if loads(proof, cast) else "model = model.half()"
+    code = proven_line(proof, cast, model, packages)
     return (Fix(title=say("Test it on your longest inputs, then use it"), code=code, trial=Tried.of(proof)),)
 
 
@@ -225,10 +242,10 @@ def _test_it(place: Place) -> tuple[Fix, ...]:
     )
 
 
-def _instead(model: Model, place: Place, packages: Packages | None) -> tuple[Fix, ...]:
+def _instead(model: Model, place: Place, packages: Packages | None, cast: Cast | None) -> tuple[Fix, ...]:
     best = "bf16" if place.dtypes.bf16 == "native" else "fp32"
     reason = say("the weights were not run here")
-    return (Fix(title=say("Run the model in {dtype}", dtype=TORCH_NAME[best]), code=loading(best, model, packages), trial=untried(reason)),)
+    return (Fix(title=say("Run the model in {dtype}", dtype=TORCH_NAME[best]), code=loading(best, model, packages, cast), trial=untried(reason)),)
 
 
 @rule("IVD606", severity=Severity.NOTE, category="silent-wrong-dtype")
@@ -282,12 +299,35 @@ def router_bias_cast(cast: Cast, place: Place, asked: Asked, model: Model | None
 
 def _loaded(cast: Cast, place: Place, asked: Asked, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:
     """In the best format that was run as a loader leaves it."""
-    best = next((one for one in ranked_casts(cast, place, asked) if loads(one, cast)), None)
-    if best is None:
-        return ()
-    title = say("Load in {dtype} at once, and cast nothing afterwards", dtype=TORCH_NAME[best.computes_in])
-    code = loading(best.computes_in, model, packages)
-    return (Fix(title=title + remark(best.computes_in, place, cast), code=code, trial=Tried.of(best)),)
+    best = next((one for one in ranked_casts(cast, place, asked, model) if loads(one, cast)), None)
+    return (load_at_once(best, place, cast, model, packages),) if best else ()
+
+
+@rule("IVD608", severity=Severity.WARNING)
+def part_not_run(cast: Cast) -> Iterator[Problem]:
+    """
+    The inputs did not reach a part of the model, so nothing that is said of a cast is said of that part.
+
+    A text through a model that also sees leaves its vision tower idle, and a tower that overflows then goes unseen. Parts are told by
+    their parameters. A warning where a model was named.
+
+    ## Fix
+    Give inputs that reach every part: `--inputs FILE.safetensors`, or a function of your own, `--inputs module:function`.
+    """
+    if cast.unrun:
+        yield Problem(
+            message=say("these inputs did not reach {parts}: what is said of the cast is not said of it", parts=", ".join(cast.unrun)),
+            evidence=(cast.inputs,),
+            severity=None if cast.how == "real-run" else Severity.NOTE,
+            fixes=(
+                Fix(
+                    title=say("Check it with inputs that reach every part"),
+                    kind="command",
+                    command="ivdoctor check PATH --inputs FILE.safetensors",
+                    trial=untried(say("which inputs those are only the model's own processor or its user knows")),
+                ),
+            ),
+        )
 
 
 def _loudest(cast: Cast, dtype: str) -> Iterator[str]:

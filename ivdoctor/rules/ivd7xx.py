@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from ..facts import Amp, Asked, Cast, Misuse, Place, Precision, Step, Torch, Trial
+from ..evidence import BARRED, Range
+from ..facts import Amp, Asked, Cast, Misuse, Model, Place, Precision, Step, Torch, Trial
 from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
 from ..text import say
+from ..wheels import lacks_code
 from ._casts import outshone
-from ._remedies import SUPPORT, caveat, untried, wanted
-from ._wheels import lacks_code
+from ._remedies import SUPPORT, caveat, range_of, untried, wanted
 
 NEUTRAL = ("no-half", "cast-at-scatter")
 """Lines that are right in every format."""
@@ -17,15 +18,16 @@ SIZE = (*NEUTRAL, "no-scaler", "fp16-autocast", "bf16-autocast", "everything-bf1
 """Remedies from the smallest change to the largest."""
 
 
-@rule("IVD701", severity=Severity.ERROR)
-def autocast_step_fails(torch: Torch, amp: Amp, place: Place, asked: Asked, precision: Precision | None) -> Iterator[Problem]:
+@rule("IVD701", severity=Severity.WARNING)
+def autocast_step_fails(
+    torch: Torch, amp: Amp, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None, model: Model | None
+) -> Iterator[Problem]:
     """
     A training step under autocast fails, or gives numbers that are not finite.
 
     The weights are fp32, the forward pass runs under `torch.autocast`, a GradScaler scales the loss in fp16, as PyTorch's own
-    manual writes it. An error where the format is native or was asked for, a warning where it is only emulated or where
-    nothing but the scaler lacks a kernel, a note where another format was asked for. An autocast or a scaler that this PyTorch
-    does not have for the device is no finding.
+    manual writes it. A warning at most, as the question is whether a model runs, not whether it learns; a note where the format is only
+    emulated or another one was asked for. An autocast or a scaler that this PyTorch does not have for the device is no finding.
 
     Source: PyTorch, Automatic Mixed Precision package, `torch.amp` (2026-11-23).
 
@@ -47,13 +49,13 @@ def autocast_step_fails(torch: Torch, amp: Amp, place: Place, asked: Asked, prec
             severity=_grave(step, place, asked),
             category=_category(step, place),
             location=step.location,
-            fixes=(*_fixes(amp.tried(f"{step.dtype}-step"), place, asked), *_update(step, torch)),
+            fixes=(*_fixes(amp.tried(f"{step.dtype}-step"), place, asked, range_of(model, cast, asked)), *_update(step, torch)),
         )
 
 
 @rule("IVD702", severity=Severity.NOTE, category="amp-gradscaler-misuse")
 def fp16_weights_under_gradscaler(
-    torch: Torch, amp: Amp, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None
+    torch: Torch, amp: Amp, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None, model: Model | None
 ) -> Iterator[Problem]:
     """
     A GradScaler refuses the gradients of weights in fp16.
@@ -68,13 +70,15 @@ def fp16_weights_under_gradscaler(
     Keep what is trained in float32 and let autocast cast, or train in bfloat16 without a scaler.
     """
     one = _raised(amp, "fp16-weights-scaled")
-    if one and not outshone(cast) and not lacks_code(torch, place, precision):
+    if one and not outshone(cast, model) and not lacks_code(torch, place, precision):
         message = say("a GradScaler given the gradients of fp16 weights raises: {message}", message=one.message)
-        yield Problem(message=message, location=one.location, fixes=_fixes(amp.tried(one.name), place, asked))
+        yield Problem(message=message, location=one.location, fixes=_fixes(amp.tried(one.name), place, asked, range_of(model, cast, asked)))
 
 
 @rule("IVD703", severity=Severity.NOTE, category="amp-gradscaler-misuse")
-def gradscaler_with_bf16(torch: Torch, amp: Amp, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None) -> Iterator[Problem]:
+def gradscaler_with_bf16(
+    torch: Torch, amp: Amp, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None, model: Model | None
+) -> Iterator[Problem]:
     """
     A GradScaler has no kernel for gradients in bf16 here.
 
@@ -88,13 +92,15 @@ def gradscaler_with_bf16(torch: Torch, amp: Amp, place: Place, asked: Asked, pre
     Drop the scaler: `bf16=True` in place of `fp16=True`, `loss.backward()` and `optimizer.step()`.
     """
     one = _raised(amp, "bf16-scaled")
-    if one and not outshone(cast) and not lacks_code(torch, place, precision):
+    if one and not outshone(cast, model) and not lacks_code(torch, place, precision):
         message = say("a GradScaler given the gradients of bf16 weights raises: {message}", message=one.message)
-        yield Problem(message=message, location=one.location, fixes=_fixes(amp.tried(one.name), place, asked))
+        yield Problem(message=message, location=one.location, fixes=_fixes(amp.tried(one.name), place, asked, range_of(model, cast, asked)))
 
 
 @rule("IVD704", severity=Severity.NOTE)
-def half_inside_autocast(torch: Torch, amp: Amp, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None) -> Iterator[Problem]:
+def half_inside_autocast(
+    torch: Torch, amp: Amp, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None, model: Model | None
+) -> Iterator[Problem]:
     """
     A part or a tensor in `.half()` meets bfloat16 autocast, and an operator raises.
 
@@ -109,14 +115,14 @@ def half_inside_autocast(torch: Torch, amp: Amp, place: Place, asked: Asked, pre
     Remove the `.half()`: under autocast the weights stay float32, and nothing is cast by hand.
     """
     one = _raised(amp, "half-inside-autocast")
-    if one and not outshone(cast) and not lacks_code(torch, place, precision):
+    if one and not outshone(cast, model) and not lacks_code(torch, place, precision):
         message = say("a vision tower in .half() under bf16 autocast raises: {message}", message=one.message)
-        yield Problem(message=message, location=one.location, fixes=_fixes(amp.tried(one.name), place, asked))
+        yield Problem(message=message, location=one.location, fixes=_fixes(amp.tried(one.name), place, asked, range_of(model, cast, asked)))
 
 
 @rule("IVD705", severity=Severity.NOTE, category="index-write-dtype-mismatch")
 def embeddings_outside_autocast(
-    torch: Torch, amp: Amp, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None
+    torch: Torch, amp: Amp, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None, model: Model | None
 ) -> Iterator[Problem]:
     """
     Text embeddings stay float32 under autocast, and bf16 visual tokens cannot be scattered into them.
@@ -131,9 +137,9 @@ def embeddings_outside_autocast(
     Cast where they meet: `inputs_embeds.masked_scatter(mask, visual.to(inputs_embeds.dtype))`.
     """
     one = _raised(amp, "embeddings-outside-autocast")
-    if one and not outshone(cast) and not lacks_code(torch, place, precision):
+    if one and not outshone(cast, model) and not lacks_code(torch, place, precision):
         message = say("fp32 text embeddings meet the visual tokens of bf16 autocast: {message}", message=one.message)
-        yield Problem(message=message, location=one.location, fixes=_fixes(amp.tried(one.name), place, asked))
+        yield Problem(message=message, location=one.location, fixes=_fixes(amp.tried(one.name), place, asked, range_of(model, cast, asked)))
 
 
 def _raised(amp: Amp, name: str) -> Misuse | None:
@@ -142,12 +148,10 @@ def _raised(amp: Amp, name: str) -> Misuse | None:
     return one if one and one.status == "raised" else None
 
 
-def _grave(step: Step, place: Place, asked: Asked) -> Severity:
-    if asked.dtype != "auto" and not asked.concerns(step.dtype):
-        return Severity.NOTE
-    scaler_alone = "_amp_foreach_non_finite_check_and_unscale" in step.message  # everything but training runs
-    carried = place.dtypes.of(step.dtype) == "native" or asked.concerns(step.dtype)
-    return Severity.ERROR if carried and not scaler_alone else Severity.WARNING
+def _grave(step: Step, place: Place, asked: Asked) -> Severity | None:
+    emulated = place.dtypes.of(step.dtype) in ("emulated", "none")
+    beside = asked.dtype != "auto" if not asked.concerns(step.dtype) else False
+    return Severity.NOTE if beside or (emulated and not asked.concerns(step.dtype)) else None
 
 
 def _category(step: Step, place: Place) -> str:
@@ -166,21 +170,21 @@ def _update(step: Step, torch: Torch) -> tuple[Fix, ...]:
     return (Fix(title=title, kind="command", trial=untried(say("ivdoctor installs nothing"))),)
 
 
-def _fixes(trials: tuple[Trial, ...], place: Place, asked: Asked) -> tuple[Fix, ...]:
+def _fixes(trials: tuple[Trial, ...], place: Place, asked: Asked, fp16: Range = "unknown") -> tuple[Fix, ...]:
     """The lines that are right in every format, then for each format the smallest change, the best format first."""
-    keep, only_slow = wanted(place, asked), place.kind == "cpu" and asked.dtype != "auto"
+    keep, only_slow = wanted(place, asked, fp16), place.kind == "cpu" and asked.dtype != "auto"
 
-    def order(one: Trial) -> tuple[bool, int, bool, int, int]:
-        support = SUPPORT.index(place.dtypes.of(one.computes_in))
-        return one.remedy not in NEUTRAL, 0 if only_slow else support, one.computes_in != keep, support, SIZE.index(one.remedy)
+    def order(one: Trial) -> tuple[bool, int, bool, bool, int, int]:
+        support, barred = SUPPORT.index(place.dtypes.of(one.computes_in)), one.computes_in == "fp16" and fp16 in BARRED
+        return one.remedy not in NEUTRAL, 0 if only_slow else support, barred, one.computes_in != keep, support, SIZE.index(one.remedy)
 
     chosen: dict[str, Trial] = {}
     for trial in sorted((one for one in trials if one.status == "passed"), key=order):
         chosen.setdefault(trial.remedy if trial.remedy in NEUTRAL else trial.computes_in, trial)
-    return tuple(_fix(trial, place) for trial in chosen.values())
+    return tuple(_fix(trial, place, fp16) for trial in chosen.values())
 
 
-def _fix(trial: Trial, place: Place) -> Fix:
+def _fix(trial: Trial, place: Place, fp16: Range) -> Fix:
     device = place.name.partition(":")[0]
     step = "loss.backward()\noptimizer.step()"
     titles = {
@@ -208,4 +212,4 @@ def _fix(trial: Trial, place: Place) -> Fix:
         ),
     }
     title, code = titles[trial.remedy]
-    return Fix(title=title if trial.remedy in NEUTRAL else title + caveat(trial.computes_in, place), code=code, trial=Tried.of(trial))
+    return Fix(title=title if trial.remedy in NEUTRAL else title + caveat(trial.computes_in, place, fp16), code=code, trial=Tried.of(trial))

@@ -44,6 +44,8 @@ def a_cast(
     logits: Mapping[Half, tuple[float, float]] | None = None,
     fed: Mapping[tuple[Half, Half], str] | None = None,
     kept: tuple[Kept, ...] = (),
+    loaded: Mapping[Half, float | str] | None = None,
+    nonfinite: int = 0,
     **changes: Any,
 ) -> Cast:
     """
@@ -63,6 +65,9 @@ def a_cast(
         logits: share of equal first choices and divergence in nats, by format; a model with them gives logits.
         fed: messages by model's and inputs' format, for a model that takes floating inputs; empty for one that runs.
         kept: tensors that a loader keeps in fp32; each format is then also tried as a loader leaves it.
+        loaded: what came of loading in a format at once where that is not what a cast gives: a relative L2 distance, -1 for an output
+            that is not finite, or a message.
+        nonfinite: NaN and Inf in the baseline's own output; its trial then fails.
     """
     made = _Made(
         how=how,
@@ -73,6 +78,8 @@ def a_cast(
         drift=drift or {},
         skipped=skipped or {},
         logits=logits or {},
+        loaded=loaded or {},
+        nonfinite=nonfinite,
     )
     formats: tuple[Half, ...] = ("bf16", "fp16")
     runs = tuple(made.run(dtype) for dtype in formats if dtype != baseline)
@@ -80,13 +87,16 @@ def a_cast(
         Fed(model=model, input=given, status="raised" if said else "ran", message=said, location=PIXELS if said else None)
         for (model, given), said in (fed or {}).items()
     )
-    real = how == "real-run"
+    real, floats = how == "real-run", next((TORCH_NAME[given] for _, given in fed or {}), "")
     cast = Cast(
         model="model" if real else "miniature",
         how=how,
         baseline=baseline,
         baseline_reason="" if baseline == "fp32" else f"fp32 needs 24.0 GiB and 15.2 GiB on {where} are free",
         inputs="2 sentences of ten words through the model's own tokenizer" if real else "2 frames of noise and a row of ids",
+        floats=floats,
+        nonfinite=nonfinite,
+        architecture="LlamaForCausalLM" if real else "",
         output=("logits 2x13x30522" if logits else "last_hidden_state 2x13x384") if real else "output 1x7x32",
         parameters=22713216 if real else 9184,
         headroom=(1.6 if "fp16" in overflow else 0.00295) if real else 4.89e-5,
@@ -95,7 +105,7 @@ def a_cast(
         fed=clashes,
         rounding=Rounding(stored="float32", weights=22713216, changed=1371655) if real else None,
         kept=kept,
-        trials=tuple(made.trials(runs, clashes, loaded=bool(kept))),
+        trials=tuple(made.trials(runs, clashes, kept=bool(kept))),
     )
     return replace(cast, **changes)
 
@@ -112,6 +122,8 @@ class _Made:
     drift: Mapping[Half, float]
     skipped: Mapping[Half, str]
     logits: Mapping[Half, tuple[float, float]]
+    loaded: Mapping[Half, float | str]
+    nonfinite: int
 
     def run(self, dtype: Half) -> CastRun:
         if dtype in self.raised:
@@ -143,18 +155,25 @@ class _Made:
             rising = top if (dtype in self.drift and not before) or number == len(whole) else top * number / len(whole)
             yield Drift(module=name, kind=kind, relative_l2=-1.0 if burst else rising, block=block)
 
-    def trials(self, runs: tuple[CastRun, ...], fed: tuple[Fed, ...], *, loaded: bool) -> Iterator[Trial]:
-        itself = CastRun(dtype=self.baseline, status="ran", cosine=1.0)
+    def trials(self, runs: tuple[CastRun, ...], fed: tuple[Fed, ...], *, kept: bool) -> Iterator[Trial]:
+        itself = CastRun(dtype=self.baseline, status="ran", cosine=1.0, nonfinite=self.nonfinite)
         for run in (*runs, itself):
             if run.status != "skipped":
                 yield self.trial(f"everything-{run.dtype}", "cast", "", run)
-        by_dtype = {run.dtype: run for run in runs}
+        by_dtype = {run.dtype: run for run in (*runs, itself)}
         for one in fed:
             if one.status == "raised":
                 yield self.trial("cast-input", one.case, one.message, by_dtype[one.model])
         for run in runs:
-            if loaded and run.status == "ran":
+            if run.dtype in self.loaded:
+                yield self.trial(f"load-in-{run.dtype}", "cast", "", self.load(run.dtype, self.loaded[run.dtype]))
+            elif kept and run.status == "ran":
                 yield self.trial(f"load-in-{run.dtype}", "cast", "", run)
+
+    def load(self, dtype: Half, came: float | str) -> CastRun:
+        if isinstance(came, str):
+            return CastRun(dtype=dtype, status="raised", message=came)
+        return CastRun(dtype=dtype, status="ran", relative_l2=came, nonfinite=9984 if came < 0 else 0)
 
     def trial(self, remedy: str, case: str, before: str, run: CastRun) -> Trial:
         ran = "ran, and the output is not finite" if run.nonfinite else f"ran, output {TORCH_NAME[run.dtype]}"

@@ -27,6 +27,9 @@ MODULES = 600
 TOP = 1
 """Dots in the name of a part near the top."""
 
+LOUDER = 1.1
+"""An input that is louder by less is the sum of an output and its residual: the module that gave it is the one to name."""
+
 FILL = 1e30
 """Beyond this a value is a mask's filling, not an activation."""
 
@@ -87,10 +90,10 @@ class Baseline(Watch):
     def __post_init__(self) -> None:
         self.blocks = repeated(self.model)
 
-    def _heard(self, name: str, tensor: Tensor) -> bool:
+    def _heard(self, name: str, tensor: Tensor, above: float = 1.0) -> bool:
         """Whether all of it is finite; the loudest is remembered."""
         loud, finite = _loudest(tensor)
-        if loud > self.largest:
+        if loud > self.largest * above:
             self.largest, self.loudest = loud, name
         return finite
 
@@ -98,7 +101,7 @@ class Baseline(Watch):
         """A gated product is no module's output, and the next one's input: there float16 ends first in many models."""
         tensor = floating(given)
         if tensor is not None and tensor is not self._last:
-            self._heard(name, tensor)
+            self._heard(name, tensor, above=LOUDER)
 
     def saw(self, name: str, call: int, kind: str, output: Tensor) -> None:  # noqa: ARG002  # the other watch needs the kind
         """Keep it, within bounds."""

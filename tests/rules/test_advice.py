@@ -27,6 +27,7 @@ from ivdoctor.facts import (
     Version,
 )
 from ivdoctor.finding import Finding
+from ivdoctor.lines import INPUTS
 from ivdoctor.plugins import plugins
 from ivdoctor.testing import (
     OPERATIONS,
@@ -209,3 +210,28 @@ def test_what_is_called_passed_was_the_users_own_model_here(place: Place) -> Non
                 assert fix.trial.status != "passed" or fix.trial.where == place.name
                 assert fix.trial.status != "failed", one.code
                 assert fix.trial.status != "not-tried" or fix.trial.reason
+
+
+@pytest.mark.parametrize("place", [T4, V100, M2], ids=lambda place: place.title)
+def test_no_rule_leads_a_family_that_overflows_to_fp16(place: Place) -> None:
+    """Made in whatever format and asked about whatever, as long as it was not run in it."""
+    casts = (a_cast(place.name, how="miniature"), a_cast(place.name, skipped={"fp16": "8 minutes"}))
+    for asked, made, cast in product(QUESTIONS, ("bfloat16", "float32", "float16"), casts):
+        for one in about(place, asked, cast, a_model(model_type="gemma3", dtype=made), a_checkpoint()):
+            assert not one.fixes or not in_half(one.fixes[0].code, "fp16") or one.code in NAMED, (one.code, one.fixes[0].code)
+            for fix in one.fixes:
+                assert fix.trial.after != "ran, output float16" or "known to overflow" in fix.title or one.code in NAMED
+
+
+NAMED = {"IVD307"}
+"""It repeats the dtype of the weights, and makes no choice."""
+
+
+@pytest.mark.parametrize("place", EVERYWHERE, ids=lambda place: place.title)
+def test_every_line_that_loads_a_model_whose_inputs_clashed_casts_them(place: Place) -> None:
+    """What is called verified was run with its inputs cast."""
+    ends: list[dict[str, Any]] = [{}, {"drift": {"bf16": 0.3}}, {"overflow": ("fp16",)}, {"loaded": {"bf16": "no"}}]
+    for asked, changes in product(questions(place), ends):
+        for one in with_a_model(place, asked, fed=FED, **changes):
+            for fix in (fix for fix in one.fixes if fix.trial.status == "passed" and fix.trial.how == "real-run"):
+                assert not (in_half(fix.code, "bf16") or in_half(fix.code, "fp16")) or INPUTS in fix.code, one.code

@@ -19,7 +19,7 @@ from ivdoctor.rules.ivd3xx import (
     pickled_checkpoint,
     quantised_model_must_not_be_cast,
 )
-from ivdoctor.testing import a_checkpoint, a_model, a_place, findings, some_packages, some_weights, verdict
+from ivdoctor.testing import a_cast, a_checkpoint, a_model, a_place, findings, some_packages, some_weights, verdict
 
 A100 = a_place("sm_80", "NVIDIA A100-SXM4-80GB", memory_mib=81920)
 T4 = a_place("sm_75", "Tesla T4", memory_mib=15360)
@@ -85,7 +85,7 @@ def test_ivd301_silent_on_a_whole_checkpoint() -> None:
 def test_ivd302_fires_on_parameters_that_were_random() -> None:
     """Their names are the evidence."""
     (one,) = findings(parameters_without_weights, cast("score.weight", "score.bias"), SMALL_CPU)
-    assert one.severity is Severity.WARNING
+    assert one.severity is Severity.ERROR
     assert one.message == "parameters of tiny that its files do not hold, and that were random: 2"
     assert one.evidence == ("score.weight", "score.bias")
 
@@ -95,15 +95,27 @@ def test_ivd302_silent_where_every_parameter_was_stored() -> None:
     assert findings(parameters_without_weights, cast(), SMALL_CPU) == []
 
 
+def test_ivd302_fires_as_a_note_on_tensors_that_no_parameter_took() -> None:
+    """Beside the warning of what is missing, or alone."""
+    alone = Cast(model="tiny", how="real-run", inputs="a row of ids", unexpected=("lm_head.weight",))
+    (one,) = findings(parameters_without_weights, alone, SMALL_CPU)
+    assert (one.severity, one.message) == (Severity.NOTE, "1 tensor of the files is not used by the configuration: lm_head.weight")
+    both = replace(cast("pooler.weight"), unexpected=("lm_head.weight", "lm_head.bias", "x"))
+    note, warning = findings(parameters_without_weights, both, SMALL_CPU)
+    assert (note.severity, note.message) == (Severity.NOTE, "3 tensors of the files are not used by the configuration: lm_head.weight, …")
+    assert note.evidence == ("lm_head.weight", "lm_head.bias", "x")
+    assert (warning.severity, warning.evidence) == (Severity.ERROR, ("pooler.weight",))
+
+
 @pytest.mark.parametrize(
     ("stored", "place", "asked", "severity"),
     [
         (FP32, T4, Asked(), Severity.ERROR),
         (a_checkpoint(), T4, Asked(dtype="fp32"), Severity.ERROR),
-        (FP32, replace(T4, memory_mib=31000), Asked(), Severity.WARNING),
-        (a_checkpoint(), T4, Asked(), Severity.WARNING),
+        (FP32, replace(T4, memory_mib=31000), Asked(), Severity.ERROR),
+        (a_checkpoint(), T4, Asked(), Severity.ERROR),
         (FP32, SMALL_CPU, Asked(), Severity.ERROR),
-        (FP32, replace(T4, count=4), Asked(), Severity.WARNING),
+        (FP32, replace(T4, count=4), Asked(), Severity.ERROR),
         (FP32, replace(T4, count=2), Asked(), Severity.ERROR),
         (PICKLED, replace(T4, memory_mib=8192), Asked(), Severity.ERROR),
         (PICKLED, replace(T4, memory_mib=4096), Asked(dtype="fp16"), Severity.ERROR),
@@ -129,14 +141,28 @@ def test_ivd303_fires_with_the_arithmetic_as_evidence() -> None:
         "memory of cuda:0: 24.0 GiB",
     )
     assert one.fixes[0].title == "Load in torch.bfloat16: 15.0 GiB"
-    assert one.fixes[0].code == "model = AutoModel.from_pretrained(folder, dtype=torch.bfloat16)"
+    assert one.fixes[0].code == "model = AutoModel.from_pretrained(path, dtype=torch.bfloat16)"
 
 
 def test_ivd303_fires_and_advises_the_format_that_the_device_computes_in() -> None:
     """A T4 has no bfloat16; what fp16 costs is said."""
     (one,) = findings(model_does_not_fit, FP32, replace(T4, memory_mib=20480), Asked(), some_packages({"transformers": "4.46.2"}))
-    assert one.fixes[0].code == "model = AutoModel.from_pretrained(folder, torch_dtype=torch.float16)"
+    assert one.fixes[0].code == "model = AutoModel.from_pretrained(path, torch_dtype=torch.float16)"
     assert "fp16 ends at 65504" in one.fixes[0].title
+
+
+@pytest.mark.parametrize("stored", [FP32])
+def test_ivd303_fires_without_leading_a_family_that_overflows_to_fp16(stored: Any) -> None:
+    """It fits, and gives NaN: it comes last, and says so; a run of the model itself overrules the table."""
+    small = replace(T4, memory_mib=20480)
+    (one,) = findings(model_does_not_fit, stored, small, Asked(), a_model(model_type="t5"))
+    assert one.fixes[0].kind == "hardware"
+    assert "float16" in one.fixes[-1].code
+    assert "known to overflow" in one.fixes[-1].title
+    (one,) = findings(model_does_not_fit, stored, small, Asked(), a_model(model_type="t5"), a_cast("cuda:0"))
+    assert one.fixes[0].code == "model = LlamaForCausalLM.from_pretrained(path, dtype=torch.float16)"
+    (one,) = findings(model_does_not_fit, stored, replace(A100, memory_mib=20480), Asked(), a_model(model_type="t5"))
+    assert "bfloat16" in one.fixes[0].code
 
 
 @pytest.mark.parametrize("stored", [a_checkpoint(), a_checkpoint(some_weights("int32", 10**10, 4), some_weights("bfloat16", 10**6)), PICKLED])
@@ -149,7 +175,7 @@ def test_ivd303_fires_without_advising_a_format_that_saves_nothing(stored: Any) 
 def test_ivd303_fires_and_leads_to_the_devices_that_are_there() -> None:
     """Where half the width still is too much for one of them."""
     (one,) = findings(model_does_not_fit, FP32, replace(T4, memory_mib=12288, count=4), Asked())
-    assert one.fixes[0].code == 'model = AutoModel.from_pretrained(folder, dtype="auto", device_map="auto")'
+    assert one.fixes[0].code == 'model = AutoModel.from_pretrained(path, dtype="auto", device_map="auto")'
 
 
 def test_ivd303_silent_where_it_fits_or_the_memory_is_unknown() -> None:
@@ -212,7 +238,7 @@ def test_ivd306_fires_on_a_quantised_model(asked: Asked, severity: Severity) -> 
     (one,) = findings(quantised_model_must_not_be_cast, a_model(quantization="awq"), asked)
     assert (one.severity, one.category) == (severity, "quant-kernel-dtype")
     assert one.message == "model is quantised (awq): .half() and .to(dtype) must not be used on it"
-    assert one.fixes[0].code == 'model = AutoModel.from_pretrained(folder, dtype="auto")'
+    assert one.fixes[0].code == 'model = LlamaForCausalLM.from_pretrained(path, dtype="auto")'
 
 
 def test_ivd306_silent_on_a_plain_model() -> None:
@@ -236,8 +262,8 @@ def test_ivd307_fires_where_loading_casts_in_silence(config: str, stored: str, s
     (one,) = findings(dtype_of_config_and_weights_differ, a_model(dtype=config), checkpoint)
     assert (one.severity, one.category) == (severity, "silent-wrong-dtype")
     assert one.message == f"config.json says {config}, and most weights are {stored}"
-    assert one.evidence == (f"config.json: dtype = {config}", f"99.9 % of 1000 parameters are {stored}")
-    assert one.fixes[0].code == f"model = AutoModel.from_pretrained(folder, dtype=torch.{stored})"
+    assert one.evidence == (f"config.json: dtype = {config}", f"99.9% of 1000 parameters are {stored}")
+    assert one.fixes[0].code == f"model = LlamaForCausalLM.from_pretrained(path, dtype=torch.{stored})"
 
 
 @pytest.mark.parametrize(

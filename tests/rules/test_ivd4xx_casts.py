@@ -6,10 +6,11 @@ import pytest
 
 from ivdoctor.facts import Asked, Fed, Half, Place
 from ivdoctor.finding import Severity
+from ivdoctor.lines import INPUTS
 from ivdoctor.rules.ivd4xx import (
-    INPUTS,
     cast_model_raises,
     inputs_left_uncast,
+    loaded_model_fails,
     patch_convolution_dtype_differs,
     projector_dtype_differs,
     visual_tokens_dtype_differs,
@@ -176,3 +177,63 @@ def test_ivd401_ivd402_and_ivd403_fire_as_ever_beside_the_miniatures_own_cast(as
         assert len(findings(patch_convolution_dtype_differs, a_torch(), a_mismatch(), PLAIN_CPU, asked, *given)) == 1
         assert len(findings(visual_tokens_dtype_differs, a_mismatch(), PLAIN_CPU, asked, *given)) == 1
         assert len(findings(projector_dtype_differs, a_mismatch(), PLAIN_CPU, asked, *given)) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "severity"), [(Asked(dtype="bf16"), Severity.WARNING), (Asked(), Severity.WARNING), (Asked(dtype="fp16"), Severity.NOTE)]
+)
+def test_ivd407_fires_as_a_warning_at_most_where_the_model_loads_in_the_format(asked: Asked, severity: Severity) -> None:
+    """Only a cast afterwards breaks it: the first fix leaves the cast out."""
+    cast = a_cast("cuda:0", raised={"bf16": NO_KERNEL}, loaded={"bf16": 0.01})
+    (found,) = findings(cast_model_raises, cast, A100, a_model(), NEW, asked)
+    assert found.severity is severity
+    assert found.fixes[0].title == "Load in bfloat16 at once, and cast nothing afterwards"
+    assert found.fixes[0].code == "model = LlamaForCausalLM.from_pretrained(path, dtype=torch.bfloat16)"
+    assert (found.fixes[0].trial.status, len({fix.code for fix in found.fixes})) == ("passed", 3)
+    beyond = a_cast("cuda:0", raised={"bf16": NO_KERNEL}, loaded={"bf16": 0.3})
+    (found,) = findings(cast_model_raises, beyond, A100, a_model(), NEW, Asked(dtype="bf16"))
+    assert found.severity is Severity.ERROR
+    assert not [fix for fix in found.fixes if "bfloat16" in fix.code]
+
+
+@pytest.mark.parametrize(
+    ("came", "said"),
+    [
+        ("RuntimeError: expected Float", "model loaded in bf16 fails: RuntimeError: expected Float"),
+        (-1.0, "model loaded in bf16 fails: ran, and the output is not finite"),
+        (0.3, "model loaded in bf16 fails: ran, output bfloat16; relative L2 0.3, limit 0.1"),
+    ],
+)
+def test_ivd408_fires_where_the_loaded_model_fails_and_the_cast_one_runs(came: float | str, said: str) -> None:
+    """The line is the cast that ran, after loading in fp32."""
+    cast = a_cast("cuda:0", loaded={"bf16": came})
+    (found,) = findings(loaded_model_fails, cast, A100, a_model(), NEW, Asked(dtype="bf16"))
+    assert (found.severity, found.message) == (Severity.ERROR, said)
+    assert found.evidence == ("loaded in fp32 and cast afterwards it runs: 2 sentences of ten words through the model's own tokenizer",)
+    lead, *others = found.fixes
+    assert lead.code == "model = LlamaForCausalLM.from_pretrained(path, dtype=torch.float32).to(torch.bfloat16)"
+    assert (lead.trial.status, lead.title) == ("passed", "Load in fp32 and cast afterwards")
+    assert [fix.code.rpartition("torch.")[2] for fix in others] == ["float16)", "float32)"]
+
+
+def test_ivd408_fires_as_a_note_on_what_nobody_would_load_and_leads_to_what_is_native() -> None:
+    """bf16 on a T4: the cast to it comes last."""
+    cast = a_cast("cuda:0", loaded={"bf16": "no"})
+    (found,) = findings(loaded_model_fails, cast, T4, a_model(), NEW, Asked(dtype="fp16"))
+    assert found.severity is Severity.NOTE
+    assert found.fixes[0].code == "model = LlamaForCausalLM.from_pretrained(path, dtype=torch.float16)"
+    assert found.fixes[-1].code.endswith(".to(torch.bfloat16)")
+    assert "slow" in found.fixes[-1].title
+
+
+def test_ivd408_silent_where_loading_helps_or_the_cast_fails_as_well() -> None:
+    """IVD407, IVD602 and IVD603 say the second."""
+    for cast in (
+        a_cast(),
+        a_cast(loaded={"bf16": 0.01, "fp16": 0.002}),
+        a_cast(loaded={"bf16": "no"}, raised={"bf16": "no"}),
+        a_cast(loaded={"bf16": -1.0}, overflow=("bf16",)),
+        a_cast(loaded={"bf16": 0.3}, drift={"bf16": 0.3}),
+        a_cast(how="miniature"),
+    ):
+        assert findings(loaded_model_fails, cast, A100, a_model(), NEW, Asked(dtype="bf16")) == []

@@ -2,8 +2,8 @@
 
 import re
 
-from ..facts import Place, Precision, Torch
-from ..tables import table
+from .facts import Place, Precision, Torch
+from .tables import table
 
 EXACT = {(5, 3), (6, 2), (7, 2), (8, 7)}
 """Integrated GPUs that run only code built for them."""
