@@ -96,7 +96,7 @@ def test_ivd302_silent_where_every_parameter_was_stored() -> None:
 
 
 def test_ivd302_fires_as_a_note_on_tensors_that_no_parameter_took() -> None:
-    """Beside the warning of what is missing, or alone."""
+    """Beside the error of what is missing, or alone."""
     alone = Cast(model="tiny", how="real-run", inputs="a row of ids", unexpected=("lm_head.weight",))
     (one,) = findings(parameters_without_weights, alone, SMALL_CPU)
     assert (one.severity, one.message) == (Severity.NOTE, "1 tensor of the files is not used by the configuration: lm_head.weight")
@@ -112,10 +112,10 @@ def test_ivd302_fires_as_a_note_on_tensors_that_no_parameter_took() -> None:
     [
         (FP32, T4, Asked(), Severity.ERROR),
         (a_checkpoint(), T4, Asked(dtype="fp32"), Severity.ERROR),
-        (FP32, replace(T4, memory_mib=31000), Asked(), Severity.ERROR),
-        (a_checkpoint(), T4, Asked(), Severity.ERROR),
+        (FP32, replace(T4, memory_mib=31000), Asked(), Severity.WARNING),
+        (a_checkpoint(), T4, Asked(), Severity.WARNING),
         (FP32, SMALL_CPU, Asked(), Severity.ERROR),
-        (FP32, replace(T4, count=4), Asked(), Severity.ERROR),
+        (FP32, replace(T4, count=4), Asked(), Severity.WARNING),
         (FP32, replace(T4, count=2), Asked(), Severity.ERROR),
         (PICKLED, replace(T4, memory_mib=8192), Asked(), Severity.ERROR),
         (PICKLED, replace(T4, memory_mib=4096), Asked(dtype="fp16"), Severity.ERROR),
