@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from .facts import Cast, CastRun, Place
 from .report import Chart, Grid, GridCell, Series
-from .text import say
+from .text import say, share
 
 STEPS = 400
 """Modules in one picture."""
@@ -75,7 +75,7 @@ def caption(cast: Cast) -> str:
         parts.append(
             say(
                 "The largest activation is {share} of what float16 holds, in {module}.",
-                share=_share(cast.headroom),
+                share=share(cast.headroom),
                 module=cast.headroom_module,
             )
         )
@@ -178,10 +178,6 @@ def _unit(cast: Cast) -> str:
 
 def _ratio(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}x"
-
-
-def _share(headroom: float) -> str:
-    return f"{headroom:.1%}" if headroom >= 0.001 else f"{headroom:.1e}"  # noqa: PLR2004  # a tenth of a per cent
 
 
 def _capital(text: str) -> str:

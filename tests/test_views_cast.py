@@ -187,7 +187,7 @@ def test_the_miniature_has_tables_for_those_who_read_on_and_no_picture() -> None
     [
         ({}, "The largest activation is 0.3% of what float16 holds, in encoder.layer.0.output.dense."),
         ({"headroom": 1.6}, "The largest activation is 160.0% of what float16 holds"),
-        ({"headroom": 4.9e-5}, "The largest activation is 4.9e-05 of what float16 holds"),
+        ({"headroom": 4.9e-5}, "The largest activation is less than 0.1% of what float16 holds"),
         ({"inputs": "synthetic ids"}, "Synthetic ids; last_hidden_state 2x13x384 against fp32."),
         ({"baseline": "bf16"}, "Fp32 needs 24.0 GiB and 15.2 GiB on cpu are free."),
     ],
