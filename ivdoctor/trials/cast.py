@@ -155,8 +155,8 @@ def _baseline(subject: Subject) -> Base:
         output = output.cpu()
         nonfinite = int((output.isnan() | output.isposinf()).sum())  # -Inf is a mask's filling
         if not bool(torch.isfinite(output).any()):
-            first = watch.first_nonfinite
-            raise Absent(say("the model gives no finite number in {dtype} already, first in {module}", dtype=subject.baseline, module=first))
+            first = say(", first in {module}", module=watch.first_nonfinite) if watch.first_nonfinite else ""
+            raise Absent(say("the model gives no finite number in {dtype} already", dtype=subject.baseline) + first)
         cost = measured(call, subject.device) if subject.real and seconds < SHORT_ON / 10 else None
     return Base(watch=watch, name=name, output=output, cost=cost, weights_mib=size / 2**20, seconds=seconds, nonfinite=nonfinite)
 

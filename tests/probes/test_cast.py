@@ -63,7 +63,7 @@ def test_a_model_runs_in_a_room(look: Look, tmp_path: Path) -> None:
     found = codec.build(answer.fact, Cast)
     assert (found.model, found.how, found.output) == ("tiny-vit", "real-run", "last_hidden_state 2x5x16")
     assert [(one.dtype, one.usable) for one in found.runs] == [("bf16", True), ("fp16", True)]
-    assert [(one.model, one.input) for one in found.fed] == [("fp16", "bf16")]
+    assert [(one.model, one.input) for one in found.fed] == [("fp16", "bf16"), ("fp32", "bf16")]
     assert found.rounding
     assert str(tmp_path) not in str(found)
 
