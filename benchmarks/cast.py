@@ -31,10 +31,10 @@ TIME, MEMORY = 1.3, 1.0
 
 
 class Peak(threading.Thread):
-    """The most resident memory of this process while the context lasts, above what it had at its start; in MiB."""
+    """The most memory held by this process while the context lasts, above what it had at its start; in MiB."""
 
     def __enter__(self) -> "Self":
-        self.most = self.before = linux.resident_mib(os.getpid())
+        self.most = self.before = linux.held_mib(os.getpid())
         self.over = threading.Event()
         self.start()
         return self
@@ -46,7 +46,7 @@ class Peak(threading.Thread):
     def run(self) -> None:
         """Every few milliseconds; the kernel's own mark is set back by the passes that are measured."""
         while not self.over.wait(0.003):
-            self.most = max(self.most, linux.resident_mib(os.getpid()))
+            self.most = max(self.most, linux.held_mib(os.getpid()))
 
 
 def main() -> int:

@@ -35,7 +35,7 @@ class Probe:
     timeout: float
     """Seconds."""
     memory_mib: int
-    """Resident memory, the room's children included; 0 for what is free when it begins, less a tenth."""
+    """Memory that is held, the room's children included, files that are mapped left out; 0 for what is free when it begins, less a tenth."""
     wants: Literal["", "model", "no-model"]
     """Whether it is for a checkup of a model, or for one of the machine alone; empty for both."""
 

@@ -125,5 +125,5 @@ class ForkedDoor:
             os.killpg(self.pid, signal.SIGKILL)
 
     def memory_mib(self) -> float:
-        """Resident memory of it and all it started."""
-        return linux.resident_mib(self.pid)
+        """Memory that it and all it started hold."""
+        return linux.held_mib(self.pid)

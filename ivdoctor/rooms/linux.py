@@ -57,13 +57,17 @@ def reap_children() -> int:
     return left
 
 
-def resident_mib(pid: int) -> float:
-    """Resident memory of a process and its descendants, in MiB; 0 when it is gone."""
+def held_mib(pid: int) -> float:
+    """
+    Memory of a process and its descendants that only they can give back, in MiB; 0 when it is gone.
+
+    Pages of mapped files are left out: the kernel takes those back when it needs them, and a checkpoint that is mapped twice counts twice.
+    """
     total = 0.0
     waiting = [pid]
     while waiting:
         one = waiting.pop()
-        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{one}/statm", "rb") as statm:
-            total += int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{one}/status", "rb") as status:
+            total += sum(int(line.split()[1]) for line in status if line.startswith((b"RssAnon:", b"RssShmem:"))) / 1024
         waiting += children(one)
     return total

@@ -50,9 +50,9 @@ class SpawnedDoor:
         self._process.wait()
 
     def memory_mib(self) -> float:
-        """Resident memory of it and all it started."""
+        """Memory that it and all it started hold."""
         if linux.HERE:
-            return linux.resident_mib(self.pid)
+            return linux.held_mib(self.pid)
         import psutil
 
         try:

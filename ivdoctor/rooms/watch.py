@@ -71,7 +71,7 @@ class Door(Protocol):
         """End it and all it started, at once."""
 
     def memory_mib(self) -> float:
-        """Resident memory of it and all it started."""
+        """Memory that it and all it started hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

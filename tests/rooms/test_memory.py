@@ -1,6 +1,8 @@
 """Free memory: the machine's, or the container's where that is less; and the bounds of a probe that has no limit of its own."""
 
 import dataclasses
+import mmap
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from ivdoctor.probe import Probe, probe
 from ivdoctor.probes.host import host
-from ivdoctor.rooms import Job, Rooms, memory
+from ivdoctor.rooms import Job, Rooms, linux, memory
 from ivdoctor.rooms.memory import free_mib
 from ivdoctor.rooms.watch import Bounds
 
@@ -126,3 +128,21 @@ def test_what_a_probe_wants_is_kept() -> None:
         raise NotImplementedError
 
     assert (look.wants, look.memory_mib, host.wants) == ("model", 0, "")
+
+
+@pytest.mark.skipif(not linux.HERE, reason="elsewhere psutil counts")
+def test_mapped_files_are_not_held_and_what_was_written_is(tmp_path: Path) -> None:
+    """A checkpoint that is mapped can be given back; a copy of it cannot."""
+    size = 64 << 20
+    (tmp_path / "weights").write_bytes(b"x" * size)
+    before = linux.held_mib(os.getpid())
+    with (tmp_path / "weights").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        assert sum(mapped[at] for at in range(0, size, 4096)) > 0, "every page is touched"
+        mapping = linux.held_mib(os.getpid()) - before
+    copy = bytearray(b"y" * size)
+    held = linux.held_mib(os.getpid()) - before
+
+    assert mapping < 16
+    assert held > 48
+    assert linux.held_mib(2**22 + 1) == 0, "nobody has that number"
+    del copy
