@@ -18,7 +18,7 @@ import torch
 from ivdoctor.facts import TORCH_NAME, Asked
 from ivdoctor.rooms import linux
 from ivdoctor.trials import cast
-from ivdoctor.trials.inputs import sample
+from ivdoctor.trials.inputs import samples
 from ivdoctor.trials.load import load
 from ivdoctor.trials.recast import recast
 from ivdoctor.trials.subject import Subject
@@ -54,7 +54,7 @@ def main() -> int:
     folder, *rest = sys.argv[1:]
     rounds = int(rest[0]) if rest else 5
     loaded = load(folder, "cpu")
-    inputs = sample(folder, loaded.model, loaded.config)
+    inputs = next(samples(folder, loaded.model, loaded.config))
     subject = Subject(name="benchmark", model=loaded.model, inputs=inputs, baseline=loaded.dtype, device="cpu", real=True)
     weights = sum(one.numel() * one.element_size() for one in loaded.model.parameters()) / 2**20
     for parameter in loaded.model.parameters():

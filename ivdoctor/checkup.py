@@ -7,6 +7,7 @@ from typing import Any
 
 from . import __version__, codec
 from .engine import Unknown, Verdict, judge
+from .evidence import judged as meant
 from .facts import Asked, Cast, Checkpoint, Mismatch, Model, Packages, Place, Precision, Torch
 from .finding import Finding, Severity
 from .gate import Answer, FailOn, answer, exit_code
@@ -17,11 +18,11 @@ from .plugins import Plugins, plugins
 from .redact import Identity, Redactor
 from .report import Broken, Line, Passed, PlaceVerdict, Report, Rules, Skipped, Subject, Tool
 from .rule import Rule
-from .rules._casts import judged as meant
 from .snapshot import Snapshot
 from .tables import newest
 from .text import count, say
 from .views import charts, grids, summary
+from .views_cast import survival
 
 
 def collect(asked: Asked | None = None, *, told: Callable[[str], None] = lambda _place: None) -> Snapshot:
@@ -197,14 +198,17 @@ def _unrun(outcomes: Iterable[Outcome], place: Place, shared: Mapping[type, Any]
     if cast.unrun:
         yield say("{parts} of the model was not reached by its inputs on {place}", parts=", ".join(cast.unrun[:3]), place=place.name)
     dtype = meant(asked, model, checkpoint, packages)
-    run = cast.run(dtype or "")
+    if dtype is None:
+        yield say("nobody can say in which format the model would be loaded: name one with --dtype")
+        return
+    run = cast.run(dtype)
     given = asked.input_dtype
-    if cast.floats and dtype and given and given != dtype and (dtype, given) not in {(one.model, one.input) for one in cast.fed}:
+    if cast.floats and given and given != dtype and (dtype, given) not in {(one.model, one.input) for one in cast.fed}:
         yield say("the model in {dtype} was not run with inputs in {given} on {place}", dtype=dtype, given=given, place=place.name)
     if run is not None and run.status == "skipped":
         yield say("the model was not run in {dtype} on {place}: {reason}", dtype=dtype, place=place.name, reason=run.message)
-    elif run is None and dtype not in (None, outcome.fact.baseline):
-        yield say("the model was not run in {dtype} on {place}: {reason}", dtype=dtype, place=place.name, reason=outcome.fact.baseline_reason)
+    elif run is None and dtype != cast.baseline:
+        yield say("the model was not run in {dtype} on {place}: {reason}", dtype=dtype, place=place.name, reason=cast.baseline_reason)
 
 
 def _or_none(shared: Mapping[type, Any], kind: type) -> Any:
@@ -224,7 +228,7 @@ def _reason(  # noqa: PLR0917  # private, called once
     if gaps:
         more = say(" (and {count} more)", count=len(gaps) - 1) if len(gaps) > 1 else ""
         return gaps[0] + more
-    survived = "; ".join(_survived(outcomes, limit))
+    survived = "; ".join(f"{one.place}: {told}" for one in outcomes if isinstance(one.fact, Cast) and (told := survival(one.fact, limit)))
     numbers = Counter(one.severity for one in findings)
     counts = [
         count("{number} error", "{number} errors", numbers[Severity.ERROR]),
@@ -234,15 +238,6 @@ def _reason(  # noqa: PLR0917  # private, called once
     told = ", ".join(text for text in counts if not text.startswith("0 ")) or say("no findings")
     quiet = say("nothing at or above {level}; {counts}", level=fail_on.value, counts=told)
     return f"{survived}; {quiet}" if survived else quiet
-
-
-def _survived(outcomes: Iterable[Outcome], limit: float) -> Iterator[str]:
-    """What a cast did to the model that was named, in the words of the question."""
-    for one in outcomes:
-        if isinstance(one.fact, Cast) and one.fact.how == "real-run":
-            figures = ", ".join(f"{run.dtype} {run.relative_l2:.2g}" for run in one.fact.runs if run.usable)
-            if figures:
-                yield say("{place}: relative L2 after a cast to {figures} (limit {limit:g})", place=one.place, figures=figures, limit=limit)
 
 
 def _ran(outcomes: Iterable[Outcome], place: Place) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from .evidence import SHORT, Range, at_once, beyond, fp16_range, loaded, within
-from .facts import TORCH_NAME, Asked, Cast, Checkpoint, Half, Limits, Place, Precision
+from .evidence import Range, at_once, beyond, fp16_range, loaded, within
+from .facts import SHORT_NAME, TORCH_NAME, Asked, Cast, Checkpoint, Half, Limits, Place, Precision
 from .text import say
 
 
@@ -61,7 +61,7 @@ def _candidates(place: Place, made_in: str, fp16: Range) -> Iterator[Pick]:
     title = place.title
     risky = fp16 == "overflows" or (made_in == "bfloat16" and fp16 not in ("fits", "lost"))  # of what was lost the objection has the figures
     native = [half for half in ("bf16", "fp16") if place.dtypes.of(half) == "native"]
-    own = SHORT.get(made_in, "fp32")
+    own = SHORT_NAME.get(made_in, "fp32")
     if own in native and not (own == "fp16" and risky):
         yield Pick(dtype=own, reason=say("the model was made in {dtype}, and {title} computes it natively", dtype=made_in, title=title))
     if "bf16" in native and own != "bf16":

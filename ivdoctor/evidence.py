@@ -1,20 +1,36 @@
-"""What a cast proves of a format: a run, a load, and of float16 what is publicly known of the family. Pure; rules and the loader share it."""
+"""Which format is meant, and what is proven of it: by a run, by a load, and of float16 by what is publicly known of the family. Pure."""
 
 from collections.abc import Iterator
 from typing import Literal
 
-from .facts import HALVES, TORCH_NAME, Cast, CastRun, Half, Limits, Trial
+from .facts import SHORT_NAME, Asked, Cast, CastRun, Checkpoint, Half, Limits, Model, Packages, Trial, release
 from .tables import table
 from .text import say
-
-SHORT: dict[str, Half] = {TORCH_NAME[short]: short for short in HALVES}
-"""torch's name to the short one."""
 
 Range = Literal["fits", "lost", "overflows", "stays", "unknown"]
 """Of float16: a run within the limits, or beyond them; what the tables say of the family; nobody knows."""
 
+FOLLOWS = (5,)
+"""Since this release of transformers a model is loaded in its own dtype where none is named; before, in fp32."""
+
+
 BARRED = ("lost", "overflows")
 """Where float16 must not lead, whatever the hardware."""
+
+
+def loads_as(model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> Half | None:
+    """What `from_pretrained` without a dtype gives; None where nobody can say."""
+    if model is None:
+        return None
+    installed = packages.version("transformers") if packages else None
+    if installed and release(installed) < FOLLOWS:
+        return "fp32"
+    return SHORT_NAME.get(model.dtype or (checkpoint.dtype if checkpoint else ""))
+
+
+def judged(asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> Half | None:
+    """The format the verdict is about: the one asked for, else the one that would be loaded."""
+    return loads_as(model, checkpoint, packages) if asked.dtype == "auto" else asked.dtype
 
 
 def fp16_range(family: str, cast: Cast | None, limits: Limits) -> Range:

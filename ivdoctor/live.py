@@ -150,7 +150,7 @@ def _made_in(torch: Any, model: Any) -> tuple[str, str]:
         ValueError: it is quantised, or its files cannot be read.
         TypeError: it is no model.
     """
-    from .probes.model import dtype_of, main_part, parts_of, quantization_of
+    from .modelfiles.parts import dtype_of, main_part, parts_of, quantization_of
 
     if isinstance(model, torch.nn.Module):
         config, stored = _config(torch, getattr(model, "config", None)), _weights(model)

@@ -27,8 +27,6 @@ from .outcome import Outcome
 from .report import Chart, Grid, GridCell, Line
 from .text import count, say
 
-SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
-
 MARKS: dict[str, Literal["good", "bad", "poor", "none"]] = {"native": "good", "emulated": "poor", "none": "bad", "unknown": "none"}
 
 

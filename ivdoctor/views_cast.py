@@ -84,6 +84,16 @@ def caption(cast: Cast) -> str:
     return " ".join(parts)
 
 
+def survival(cast: Cast, limit: float) -> str:
+    """What a cast did to the model, in the words of who asked; empty where none was run, and for the miniature."""
+    if cast.how == "miniature":
+        return ""
+    figures = ", ".join(f"{run.dtype} {run.relative_l2:.2g}" for run in cast.runs if run.usable)
+    moved = say("relative L2 after a cast to {figures} (limit {limit:g})", figures=figures, limit=limit) if figures else ""
+    alone = say("{baseline} is what they were compared with, and was compared with nothing", baseline=cast.baseline) if cast.baseline_reason else ""
+    return "; ".join(filter(None, [moved, alone]))
+
+
 def told(cast: Cast) -> str:
     """One line for the summary."""
     return "; ".join([*(f"{run.dtype}: {_said(run)}" for run in cast.runs), cast.inputs])

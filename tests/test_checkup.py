@@ -344,3 +344,39 @@ def test_the_api_keeps_its_names() -> None:
         assert name in dir(ivdoctor)
     modules = {path.stem for path in Path(ivdoctor.__file__).parent.glob("*.py")}
     assert not modules & set(ivdoctor.__all__)
+
+
+def test_a_part_that_was_not_reached_is_undetermined(outcomes: tuple[Outcome, ...]) -> None:
+    """Text alone into a model that sees: nobody knows what a cast does to its tower."""
+    report = asking(with_model(outcomes, a_cast(unrun=("vision_tower",))), Asked(dtype="bf16"))
+
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+    assert report.reason == "vision_tower of the model was not reached by its inputs on cpu"
+
+
+@pytest.mark.parametrize(("ran", "code"), [({}, 3), ({("bf16", "fp16"): ""}, 3), ({("bf16", "fp32"): ""}, 0)])
+def test_the_cell_that_was_asked_for_must_have_been_run(outcomes: tuple[Outcome, ...], ran: dict[tuple[Half, Half], str], code: int) -> None:
+    """A snapshot that was recorded for another question does not answer this one."""
+    cast = a_cast(fed=ran, floats="float32")
+
+    assert asking(with_model(outcomes, cast), Asked(dtype="bf16", input_dtype="fp32")).exit_code == code
+    assert asking(with_model(outcomes, cast), Asked(dtype="bf16", input_dtype="bf16")).exit_code == 0, "a format fed with itself is its run"
+    assert asking(with_model(outcomes, a_cast(floats="")), Asked(dtype="bf16", input_dtype="fp32")).exit_code == 0, "ids have no such dtype"
+
+
+def test_where_nobody_knows_what_would_be_loaded_one_must_be_named(outcomes: tuple[Outcome, ...]) -> None:
+    """Weights in a format that a loader would not keep, and a config that says nothing."""
+    report = asking(with_model(outcomes, a_cast(), dtype="float64"), Asked())
+
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+    assert report.reason == "nobody can say in which format the model would be loaded: name one with --dtype"
+    assert asking(with_model(outcomes, a_cast(), dtype="float64"), Asked(dtype="bf16")).exit_code == 0
+
+
+def test_a_yes_says_how_far_a_cast_moves_the_output(outcomes: tuple[Outcome, ...]) -> None:
+    """And of a half baseline that nothing stands behind it."""
+    assert asking(with_model(outcomes, a_cast()), Asked(dtype="bf16")).reason.startswith(
+        "cpu: relative L2 after a cast to bf16 0.011, fp16 0.0014 (limit 0.1); nothing at or above error"
+    )
+    alone = asking(with_model(outcomes, a_cast(baseline="bf16")), Asked(dtype="bf16")).reason
+    assert "; bf16 is what they were compared with, and was compared with nothing; nothing at or above" in alone

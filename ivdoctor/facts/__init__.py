@@ -6,7 +6,7 @@ from .cast import FP16_MAX, Cast, CastRun, Drift, Fed, Kept, Rounding
 from .checkpoint import Checkpoint, Stored
 from .cpu import Cpu
 from .driver import Driver, NvmlDevice
-from .dtype import HALVES, TORCH_NAME, DtypeRow, Half, Support
+from .dtype import HALVES, SHORT_NAME, TORCH_NAME, DtypeRow, Half, Support
 from .environ import Environ, Variable
 from .gpu import Device, Gpu
 from .host import Host
@@ -23,6 +23,7 @@ from .version import Version, release
 __all__ = [
     "FP16_MAX",
     "HALVES",
+    "SHORT_NAME",
     "TORCH_NAME",
     "WRONG",
     "Amp",

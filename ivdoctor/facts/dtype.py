@@ -11,6 +11,9 @@ HALVES: tuple[Half, ...] = ("fp32", "fp16", "bf16")
 TORCH_NAME: dict[str, str] = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 """Short name to torch's: `torch.bfloat16` is `bfloat16` here."""
 
+SHORT_NAME: dict[str, Half] = {TORCH_NAME[short]: short for short in HALVES}
+"""The other way round."""
+
 Support = Literal["native", "emulated", "none", "unknown"]
 """native: matrix unit or full-rate vector arithmetic. emulated: by conversion, or at a crippled rate.
 none: no route in PyTorch or the usual engines. unknown: neither a table row nor a probe says."""

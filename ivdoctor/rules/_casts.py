@@ -1,14 +1,11 @@
 """What rules about casts share: which format is meant, whether a run is within the limits, and the lines that cure it."""
 
-from ..evidence import BARRED, SHORT, at_once, loaded, sound, within
-from ..facts import HALVES, TORCH_NAME, Asked, Cast, CastRun, Checkpoint, Half, Limits, Model, Packages, Place, Trial, release
+from ..evidence import BARRED, at_once, loaded, sound, within
+from ..facts import HALVES, TORCH_NAME, Asked, Cast, CastRun, Half, Limits, Model, Packages, Place, Trial
 from ..finding import Fix, Severity, Tried
 from ..lines import INPUTS, class_name, from_pretrained
 from ..text import say, share
 from ._remedies import SUPPORT, caveat, range_of, wanted
-
-FOLLOWS = (5,)
-"""Since this release of transformers a model is loaded in its own dtype where none is named; before, in fp32."""
 
 
 def outshone(cast: Cast | None, model: Model | None) -> bool:
@@ -18,21 +15,6 @@ def outshone(cast: Cast | None, model: Model | None) -> bool:
     A model with code of its own cannot be run here, and may well be the one the stand-in stands for.
     """
     return (cast is not None and cast.how == "real-run") or (model is not None and not model.remote_code)
-
-
-def loads_as(model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> Half | None:
-    """What `from_pretrained` without a dtype gives; None where nobody can say."""
-    if model is None:
-        return None
-    installed = next((one.version for one in packages.installed if one.name == "transformers"), None) if packages else None
-    if installed is not None and release(installed) < FOLLOWS:
-        return "fp32"
-    return SHORT.get(model.dtype or (checkpoint.dtype if checkpoint else ""))
-
-
-def judged(asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> Half | None:
-    """The format the verdict is about: the one asked for, else the one that would be loaded."""
-    return loads_as(model, checkpoint, packages) if asked.dtype == "auto" else asked.dtype
 
 
 def gravity(run: CastRun, asked: Asked, loaded: Half | None, cast: Cast) -> Severity:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..facts import TORCH_NAME, Half, Site, Step
+from ..facts import Half, Site, Step
 from ..text import say
 from . import threads
 from .failure import location
 from .miniature import WIDTH, Miniature, build
-from .run import CODE, EXPECTED, PACKAGE, Forward, LastFunction, raised
+from .run import CODE, EXPECTED, PACKAGE, Forward, LastFunction, raised, torch_dtype
 
 RATE = 0.1
 TRIES = 8
@@ -179,14 +179,14 @@ class Trainee:
 
     def _autocast(self, way: Way) -> contextlib.AbstractContextManager[Any]:
         """None at all where it is not wanted: torch 1.13 refuses formats even to a disabled one."""
-        return torch.autocast(self.kind, _dtype(way.autocast)) if way.autocast else contextlib.nullcontext()
+        return torch.autocast(self.kind, torch_dtype(way.autocast)) if way.autocast else contextlib.nullcontext()
 
     def _cast(self, weights: Half) -> Tensor:
         """Set the model back to its first weights in this format, and give the pixels in it."""
         for parameter, first in self.weights:
             parameter.grad = None
-            parameter.data = first.to(_dtype(weights))
-        return self.pixels.to(_dtype(weights))
+            parameter.data = first.to(torch_dtype(weights))
+        return self.pixels.to(torch_dtype(weights))
 
 
 def trainee(device: str) -> Trainee:
@@ -251,16 +251,11 @@ def _no_autocast(device: str, dtype: Half) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with torch.autocast(one.device.type, _dtype(dtype)):
+            with torch.autocast(one.device.type, torch_dtype(dtype)):
                 product = one @ one
     except EXPECTED as error:
         message = raised(error).message
         return message if any(mark in message for mark in NO_AUTOCAST) else ""
-    if product.dtype == _dtype(dtype):
+    if product.dtype == torch_dtype(dtype):
         return ""
     return say("torch {version} leaves {dtype} out of autocast for {device}", version=torch.__version__, dtype=dtype, device=one.device.type)
-
-
-def _dtype(short: Half) -> torch.dtype:
-    dtype: torch.dtype = getattr(torch, TORCH_NAME[short])
-    return dtype

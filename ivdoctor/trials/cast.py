@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..facts import FP16_MAX, HALVES, TORCH_NAME, Asked, Cast, CastRun, Fed, Half
+from ..facts import FP16_MAX, SHORT_NAME, Asked, Cast, CastRun, Fed, Half
 from ..probe import Absent
 from ..text import say
 from . import miniature, threads
@@ -19,12 +19,11 @@ from .peak import Cost, measured
 from .proof import Dtypes, as_loaded, trials
 from .recast import recast
 from .rounding import kept, rounding
-from .subject import Subject, said, slowness, torch_dtype, where
+from .run import torch_dtype
+from .subject import Subject, said, slowness, where
 
-SHORT: dict[str, Half] = {TORCH_NAME[short]: short for short in HALVES}
-
-SHORT_ON = 300.0
-"""Seconds a single pass may be expected to take; a format that would take longer here is not run."""
+LONGEST, TIMED = 300.0, 30.0
+"""Seconds that a pass may be expected to take, else its format is not run; and that it may have taken to be worth timing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,13 +156,13 @@ def _baseline(subject: Subject) -> Base:
         if not bool(torch.isfinite(output).any()):
             first = say(", first in {module}", module=watch.first_nonfinite) if watch.first_nonfinite else ""
             raise Absent(say("the model gives no finite number in {dtype} already", dtype=subject.baseline) + first)
-        cost = measured(call, subject.device) if subject.real and seconds < SHORT_ON / 10 else None
+        cost = measured(call, subject.device) if subject.real and seconds < TIMED else None
     return Base(watch=watch, name=name, output=output, cost=cost, weights_mib=size / 2**20, seconds=seconds, nonfinite=nonfinite)
 
 
 def _run(subject: Subject, base: Base, dtype: Half) -> CastRun:
     expected = base.warm * slowness(subject.device, dtype) if base.warm > 1 else 0.0
-    if expected > SHORT_ON:
+    if expected > LONGEST:
         return CastRun(dtype=dtype, status="skipped", message=say("a pass would take about {minutes:.0f} minutes here", minutes=expected / 60))
     try:
         with recast(subject.model, torch_dtype(dtype), subject.device) as size:
@@ -179,7 +178,7 @@ def _run(subject: Subject, base: Base, dtype: Half) -> CastRun:
             if found is None or found[1].shape != base.output.shape:
                 return CastRun(dtype=dtype, status="raised", message=say("the output has another shape than in {dtype}", dtype=subject.baseline))
             figures = compared(found[1], base.output, logits=_logits(subject, base), mask=subject.inputs.mask)
-            cost = measured(call, subject.device) if base.cost and seconds < SHORT_ON / 10 else None
+            cost = measured(call, subject.device) if base.cost and seconds < TIMED else None
     except (RuntimeError, TypeError) as error:  # MPS refuses to hold bf16 before macOS 14
         return CastRun(dtype=dtype, status="raised", message=said(error))
     again = _again(subject, base) if cost else None
@@ -209,7 +208,7 @@ def _again(subject: Subject, base: Base) -> float:
 
 def _fed(subject: Subject, runs: tuple[CastRun, ...], asked: Asked) -> Iterator[Fed]:
     """The inputs as their processor emits them, or as the user said, into each format that runs when they are cast too."""
-    emitted = SHORT.get(subject.inputs.floats)
+    emitted = SHORT_NAME.get(subject.inputs.floats)
     floats = asked.input_dtype or emitted
     if not emitted or not floats:
         return

@@ -112,19 +112,6 @@ def _called(source: str) -> Any:
             sys.path.remove(here)
 
 
-def sample(folder: str, model: nn.Module, config: Any) -> Inputs:
-    """
-    The first of `samples`.
-
-    Raises:
-        Absent: there is none.
-    """
-    first = next(samples(folder, model, config), None)
-    if first is None:
-        raise Absent(say("no inputs are known for a model of this kind: name some with --inputs"))
-    return first
-
-
 def samples(folder: str, model: nn.Module, config: Any) -> Iterator[Inputs]:
     """The shipped sample through the model's own processor; then synthetic tensors, for its main input alone and for all it has a name for."""
     for source in (_processed, _synthetic, _synthetic_all):

@@ -11,8 +11,8 @@ from torch import nn
 
 from ..facts import TORCH_NAME, Half, release
 from ..modelfiles import Unreadable, folder_of, name_of, read_checkpoint, read_config
+from ..modelfiles.parts import parts_of, quantization_of
 from ..probe import Absent
-from ..probes.model import parts_of, quantization_of
 from ..rooms.memory import free_mib
 from ..text import say
 from .failure import first_line, pathless

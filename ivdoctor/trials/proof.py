@@ -11,7 +11,8 @@ from ..facts import TORCH_NAME, WRONG, CastRun, Fed, Half, Trial
 from ..text import say
 from .compare import compared, main_output
 from .recast import recast
-from .subject import Subject, said, torch_dtype
+from .run import torch_dtype
+from .subject import Subject, said
 
 
 def trials(subject: Subject, nonfinite: int, runs: tuple[CastRun, ...], fed: tuple[Fed, ...]) -> Iterator[Trial]:

@@ -7,11 +7,11 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from ..facts import HALVES, TORCH_NAME, Attempt, Cell, Half, Mismatch, Towers, Trial
+from ..facts import HALVES, Attempt, Cell, Half, Mismatch, Towers, Trial
 from . import threads
 from .miniature import Miniature, build
 from .remedies import FOR_CELLS, FOR_TOWERS, Remedy
-from .run import EXPECTED, attempt, raised
+from .run import EXPECTED, attempt, raised, torch_dtype
 
 TREATED = frozenset({"bf16/bf16/fp16", "bf16/bf16/fp32", "fp16/fp16/bf16", "bf16/fp32/fp32", "bf16/fp32/bf16", "fp16/fp32/fp16"})
 """Vision, projector and LM as people really load them apart; the other combinations are run, and not treated."""
@@ -36,9 +36,9 @@ class Patient:
         for name, parameter in self.parameters:
             short = parts[name.partition(".")[0]]
             if (name, short) not in self.weights:
-                self.weights[name, short] = self.weights[name, "fp32"].to(_dtype(short))
+                self.weights[name, short] = self.weights[name, "fp32"].to(torch_dtype(short))
             parameter.data = self.weights[name, short]
-        return self.model, self.pixels.to(_dtype(pixels))
+        return self.model, self.pixels.to(torch_dtype(pixels))
 
     def run(self, vision: Half, projector: Half, lm: Half, pixels: Half) -> Attempt:
         """A forward pass in these formats."""
@@ -120,8 +120,3 @@ def _trial(  # noqa: PLR0917  # private, called twice
         computes_in=computes_in,
         metrics=metrics,
     )
-
-
-def _dtype(short: Half) -> torch.dtype:
-    dtype: torch.dtype = getattr(torch, TORCH_NAME[short])
-    return dtype

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from ..facts import Attempt, Site
+from ..facts import TORCH_NAME, Attempt, Half, Site
 from ..probe import DeviceFault
 from .failure import device_is_lost, first_line, location
 from .miniature import Miniature
@@ -24,6 +24,12 @@ EXPECTED = (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedE
 """What torch raises when a cast or an operator is refused; anything else is a fault of ours."""
 
 Forward = Callable[[Miniature, Tensor, Tensor], Tensor]
+
+
+def torch_dtype(short: Half) -> torch.dtype:
+    """By its short name."""
+    dtype: torch.dtype = getattr(torch, TORCH_NAME[short])
+    return dtype
 
 
 def forward(model: Miniature, pixels: Tensor, ids: Tensor) -> Tensor:

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..facts import TORCH_NAME, Half, Site
+from ..facts import Half, Site
 from ..probe import DeviceFault
 from .failure import device_is_lost, first_line, location, pathless
 from .inputs import Inputs
-from .run import LastFunction
+from .run import LastFunction, torch_dtype
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +87,3 @@ def where(subject: Subject, error: BaseException, call: Callable[[], Any]) -> Si
     library = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
     home = os.path.dirname(os.path.abspath(sys.modules[type(subject.model).__module__.partition(".")[0]].__file__ or ""))
     return location(error, subject.model, watching.name, own=lambda file: file.startswith(home) and not file.startswith(library), root=home)
-
-
-def torch_dtype(dtype: Half) -> torch.dtype:
-    """By its short name."""
-    found: torch.dtype = getattr(torch, TORCH_NAME[dtype])
-    return found

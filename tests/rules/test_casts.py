@@ -2,10 +2,11 @@
 
 import pytest
 
+from ivdoctor.evidence import judged, loads_as
 from ivdoctor.facts import Asked, Cast, CastRun, Half, Kept, Place
 from ivdoctor.finding import Severity
 from ivdoctor.lines import INPUTS
-from ivdoctor.rules._casts import gravity, judged, loading, loads_as, ranked_casts, ways_out
+from ivdoctor.rules._casts import gravity, loading, ranked_casts, ways_out
 from ivdoctor.testing import a_cast, a_checkpoint, a_model, a_place, some_packages, some_weights
 
 T4 = a_place("sm_75", "Tesla T4")

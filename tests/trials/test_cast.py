@@ -23,7 +23,7 @@ from ivdoctor.trials import cast as module  # noqa: E402
 from ivdoctor.trials import load as loading  # noqa: E402
 from ivdoctor.trials import miniature  # noqa: E402
 from ivdoctor.trials.cast import cast_then_infer, compare  # noqa: E402
-from ivdoctor.trials.inputs import Inputs, sample  # noqa: E402
+from ivdoctor.trials.inputs import Inputs, samples  # noqa: E402
 from ivdoctor.trials.subject import Subject, slowness  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("_as_it_was")
@@ -75,7 +75,7 @@ def test_the_figures_of_a_model_are_those_of_a_plain_script(
     name: str, output: str, shape: tuple[int, ...], saved: Saved, made: Callable[[str], Any]
 ) -> None:
     """Load, cast, compare, by hand: the same distances, choices and divergences."""
-    inputs = sample(str(saved(name)), made(name), made(name).config)
+    inputs = next(samples(str(saved(name)), made(name), made(name).config))
     outputs = plainly(made(name), inputs.tensors, output)
 
     found = cast_then_infer(CPU, Asked(model=str(saved(name))))
@@ -399,7 +399,7 @@ def test_what_a_loader_keeps_is_tried(name: str, formats: set[str], saved: Saved
     path = saved(name)
     maker: Any = type(loading.load(str(path), CPU).model)
     whole = maker.from_pretrained(path, local_files_only=True)
-    inputs = sample(str(path), whole, whole.config).tensors
+    inputs = next(samples(str(path), whole, whole.config)).tensors
     with torch.no_grad():
         expected = whole(**inputs).logits.double()
         really = {}
@@ -593,3 +593,11 @@ def test_the_users_own_half_inputs_are_fed_as_they_are() -> None:
 
     assert found.floats == "bfloat16"
     assert [one.case for one in found.fed] == ["fp16/bf16", "fp32/bf16"]
+
+
+def test_where_there_is_no_sample_the_user_is_asked_for_one(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One clear line."""
+    monkeypatch.setattr(module, "samples", lambda *_: iter(()))
+
+    with pytest.raises(Absent, match=r"^no inputs are known for a model of this kind: name some with --inputs$"):
+        cast_then_infer(CPU, Asked(model=str(saved("bert"))))

@@ -396,11 +396,11 @@ import torch
 torch.set_num_threads(1)
 {before}
 from ivdoctor.probe import Absent
-from ivdoctor.trials.inputs import sample
+from ivdoctor.trials.inputs import samples
 from ivdoctor.trials.load import load
 try:
     found = load({folder!r}, "cpu")
-    inputs = sample({folder!r}, found.model, found.config)
+    inputs = next(samples({folder!r}, found.model, found.config))
     with torch.no_grad():
         found.model(**inputs.to("cpu", torch.float32))
     print("loaded", type(found.model).__name__)
