@@ -38,3 +38,8 @@ def share(part: float, whole: float = 1.0) -> str:
     if found < 0.001:  # noqa: PLR2004  # a tenth of a per cent
         return say("less than {share}", share="0.1%")
     return f"{min(found, 0.999) if found < 1 else found:.1%}"
+
+
+def printable(text: str) -> str:
+    r"""The same text with everything that is no printable character as `\n`, `\x1b` or `\udcff`: a report must stay writable, and one line stay one line."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

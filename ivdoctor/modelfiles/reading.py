@@ -8,8 +8,7 @@ import stat
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from ..probes._printable import printable
-from ..text import say
+from ..text import printable, say
 
 LONGEST = 96
 """Characters of a name that are shown."""

@@ -5,7 +5,7 @@ import os
 from ..facts import Environ, Variable
 from ..probe import probe
 from ..tables import table
-from ._printable import printable
+from ..text import printable
 
 
 @probe()

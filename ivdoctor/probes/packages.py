@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlparse
 from ..facts import Package, Packages, Version
 from ..probe import probe
 from ..tables import table
-from ._printable import printable
+from ..text import printable
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+!_~-]{0,99}")
 """More than PEP 440 allows, for the sake of what vendors write; never a text that could pass for something else."""

@@ -257,9 +257,7 @@ def quantised_model_must_not_be_cast(model: Model, asked: Asked, packages: Packa
 
 
 @rule("IVD307", severity=Severity.WARNING, category="silent-wrong-dtype")
-def dtype_of_config_and_weights_differ(
-    model: Model, checkpoint: Checkpoint, asked: Asked, packages: Packages | None, cast: Cast | None
-) -> Iterator[Problem]:
+def dtype_of_config_and_weights_differ(model: Model, checkpoint: Checkpoint, asked: Asked, packages: Packages | None) -> Iterator[Problem]:
     """
     The configuration names another dtype than the weights are stored in.
 
@@ -287,7 +285,7 @@ def dtype_of_config_and_weights_differ(
         fixes=(
             Fix(
                 title=say("Name the dtype when loading"),
-                code=f"model = {from_pretrained(class_name(model, cast), 'path', f'torch.{stored.dtype}', packages)}",
+                code=f"model = {from_pretrained(class_name(model), 'path', f'torch.{stored.dtype}', packages)}",
                 trial=untried(say("it is a line of the caller's code")),
             ),
         ),

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,14 @@ np = pytest.importorskip("numpy")
 from torch import Tensor, nn  # noqa: E402  # torch first
 
 from ivdoctor import codec  # noqa: E402
-from ivdoctor.facts import TORCH_NAME, Asked, Cast, CastRun  # noqa: E402
+from ivdoctor.facts import Asked, Cast, CastRun  # noqa: E402
 from ivdoctor.probe import Absent  # noqa: E402
 from ivdoctor.trials import cast as module  # noqa: E402
 from ivdoctor.trials import load as loading  # noqa: E402
 from ivdoctor.trials import miniature  # noqa: E402
 from ivdoctor.trials.cast import cast_then_infer, compare  # noqa: E402
 from ivdoctor.trials.inputs import Inputs, samples  # noqa: E402
-from ivdoctor.trials.subject import Subject, slowness  # noqa: E402
+from ivdoctor.trials.subject import Subject  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("_as_it_was")
 
@@ -179,12 +178,6 @@ def test_a_quick_model_is_run_however_slow_the_format(monkeypatch: pytest.Monkey
     assert all(one.status == "ran" for one in compare(subject(Picky(), real=True, x=torch.randn(3, 8))).runs)
 
 
-def test_slowness_is_a_ratio_of_real_products() -> None:
-    """On the CPU it is measured; an accelerator is not asked."""
-    assert all(0 < slowness(CPU, dtype) < 1e5 for dtype in ("bf16", "fp16"))
-    assert slowness("cuda:0", "bf16") == 1
-
-
 # Baselines other than fp32, and what a loader keeps
 
 
@@ -200,29 +193,6 @@ def test_the_stored_format_as_baseline(stored: str, short: str, other: str, save
     assert found.baseline_reason.startswith("fp32 needs ")
     assert run(found, other).status == "ran"
     assert {one.remedy for one in found.trials if one.remedy.startswith("everything")} == {"everything-bf16", "everything-fp16"}
-
-
-@pytest.mark.parametrize(("name", "formats"), [("llama", {"bf16", "fp16"}), ("deepseek", {"bf16", "fp16"}), ("t5", {"fp16"})])
-def test_what_a_loader_keeps_is_tried(name: str, formats: set[str], saved: Saved, library: Any) -> None:
-    """`from_pretrained(dtype=)` for real, against `.to(dtype)`: the distance of the trial is that of the loaded model."""
-    path = saved(name)
-    maker: Any = type(loading.load(str(path), CPU).model)
-    whole = maker.from_pretrained(path, local_files_only=True)
-    inputs = next(samples(str(path), whole, whole.config)).tensors
-    with torch.no_grad():
-        expected = whole(**inputs).logits.double()
-        really = {}
-        for dtype in formats:
-            loaded = maker.from_pretrained(path, torch_dtype=HALVES[dtype], local_files_only=True)
-            really[f"load-in-{dtype}"] = float((loaded(**inputs).logits.double() - expected).norm() / expected.norm())
-
-    found = cast_then_infer(CPU, Asked(model=str(path)))
-
-    tried = {one.remedy: one for one in found.trials if one.remedy.startswith("load-in")}
-    assert {remedy: one.metrics["relative_l2"] for remedy, one in tried.items()} == {remedy: pytest.approx(far) for remedy, far in really.items()}
-    assert {one.status for one in tried.values()} == {"passed"}
-    if name != "deepseek":  # of zeros, as a new model's are, and of so short a context nothing is lost
-        assert really["load-in-fp16"] != pytest.approx(run(found, "fp16").relative_l2), "what is kept makes a difference here"
 
 
 def test_a_model_of_two_towers_gets_both_inputs(saved: Saved) -> None:
@@ -258,29 +228,6 @@ def test_inputs_that_the_model_refuses_are_followed_by_others(saved: Saved, toke
         "2 sentences of ten words through the model's own tokenizer were refused: the model does not run in fp32 on its inputs: IndexError"
     )
     assert all(one.status == "ran" for one in found.runs)
-
-
-def test_a_loader_that_keeps_nothing_is_no_trial_of_its_own(saved: Saved) -> None:
-    found = cast_then_infer(CPU, Asked(model=str(saved("bert"))))
-
-    assert found.kept == ()
-    assert {one.remedy for one in found.trials} == {"everything-bf16", "everything-fp16", "everything-fp32"}
-
-
-def test_a_kept_tensor_that_clashes_is_a_failed_trial() -> None:
-    """One bias left in fp32 makes the layer raise, and that is said."""
-
-    def loaded(dtype: Any) -> nn.Module:
-        model = Picky().to(getattr(torch, TORCH_NAME[dtype]))
-        model.linear.bias.data = model.linear.bias.data.float()
-        return model
-
-    found = compare(replace(subject(Picky(), x=torch.randn(3, 8)), again=loaded))
-
-    trials = {one.remedy: one for one in found.trials}
-    assert (trials["load-in-bf16"].status, trials["everything-bf16"].status) == ("failed", "passed")
-    assert trials["load-in-bf16"].after.startswith("RuntimeError: ")
-    assert trials["load-in-bf16"].metrics == {}
 
 
 def test_weights_are_counted_and_what_is_missing_is_said(saved: Saved, tmp_path: Path) -> None:

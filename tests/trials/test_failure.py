@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ivdoctor.trials.failure import device_is_lost, first_line, location
+from ivdoctor.trials.failure import device_is_lost, first_line, location, pathless
 
 
 @pytest.mark.parametrize(
@@ -144,3 +144,21 @@ def test_code_that_is_not_the_models_gives_no_file(model: Any, tmp_path: Path) -
 
     assert (found.file, found.line, found.code) == ("", 0, "")
     assert found.module == "blocks.1.linear"
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("[Errno 2] No such file or directory: '/data/acme-secret/x.npy'", "[Errno 2] No such file or directory: 'x.npy'"),
+        ('"/srv/people/jane/models/tiny" is no folder', '"tiny" is no folder'),
+        ("C:\\people\\jane\\x.bin is torn", "x.bin is torn"),
+        (
+            "see https://huggingface.co/docs/x and aten::mm, 3/4 of it, Half/Float",
+            "see https://huggingface.co/docs/x and aten::mm, 3/4 of it, Half/Float",
+        ),
+        ("transformers/models/bert/modeling_bert.py", "transformers/models/bert/modeling_bert.py"),
+    ],
+)
+def test_the_way_to_a_file_is_its_owners_business(said: str, left: str) -> None:
+    """What it is called stays; addresses, ratios and the names of operators are no ways."""
+    assert pathless(said) == left
