@@ -8,7 +8,7 @@ from typing import Any
 from . import __version__, codec
 from .engine import Unknown, Verdict, judge
 from .evidence import judged as meant
-from .facts import Asked, Cast, Checkpoint, Mismatch, Model, Packages, Place, Precision, Torch
+from .facts import Asked, Cast, Checkpoint, Failure, Mismatch, Model, Packages, Place, Precision, Torch
 from .finding import Finding, Severity
 from .gate import Answer, FailOn, answer, exit_code
 from .loader import loaders
@@ -81,11 +81,12 @@ def judged(outcomes: Iterable[Outcome], asked: Asked, *, registered: Plugins, fa
     found = places(shared)
     local = {Place} | {type(one.fact) for one in outcomes if one.place and one.fact is not None}
     local |= {kind for kind in registered.facts().values() if any(one.place and one.subject == subject_of(kind) for one in outcomes)}
-    everywhere = [rule for rule in registered.rules if not _is_local(rule, local)]
+    rules = [rule for rule in registered.rules if not rule.asks_for(Failure)]  # a text's failures are `explain`'s
+    everywhere = [rule for rule in rules if not _is_local(rule, local)]
     verdicts = [*judge(everywhere, shared)]
     for place in found:
         here = shared | _unknown(outcomes, registered, place.name) | dict(known(outcomes, place.name)) | {Place: place}
-        verdicts += judge([rule for rule in registered.rules if _is_local(rule, local)], here, place=place.name)
+        verdicts += judge([rule for rule in rules if _is_local(rule, local)], here, place=place.name)
     return _report(outcomes, verdicts, found, shared, fail_on=fail_on, origin=origin)
 
 
@@ -130,7 +131,7 @@ def _report(
         fail_on=fail_on.value,
         places=tuple(_place_verdict(place, judged_there, outcomes, shared, fail_on) for place in found),
         summary=(*([Line(label="snapshot", text=origin)] if origin else []), *summary(outcomes)),
-        subjects=_subjects(outcomes),
+        subjects=subjects(outcomes),
         findings=tuple(findings),
         grids=tuple(grids(outcomes, found, ran=not origin or origin.startswith("recorded"))),
         charts=tuple(charts(outcomes, found, shared[Asked].limits)),
@@ -261,7 +262,8 @@ def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcom
     )
 
 
-def _subjects(outcomes: Iterable[Outcome]) -> dict[str, Subject | list[Subject]]:
+def subjects(outcomes: Iterable[Outcome]) -> dict[str, Subject | list[Subject]]:
+    """Outcomes by subject; one looked at per place is a list."""
     subjects: dict[str, Subject | list[Subject]] = {}
     for one in sorted(outcomes, key=lambda one: one.subject):
         fact = codec.plain(one.fact) if one.fact is not None else {}

@@ -138,6 +138,52 @@ def collect(model: str | None, inputs: str | None, output: str | None) -> int:
 
 
 @main.command()
+@click.argument("file", required=False, type=click.Path())
+@click.option("--here", is_flag=True, help="Choose between the fixes by this machine, not by what the text names.")
+@click.option("--target", "targets", multiple=True, metavar="NAME", help="Choose by this hardware: T4, `A100-SXM4-80GB`, sm_75; repeatable.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="NAME",
+    help=f"{BUILTIN_FORMATS}, or a plugin's; repeatable.  [default: terminal, or by the suffix of -o]",
+)
+@click.option("-o", "--output", type=click.Path(), metavar="FILE|DIR/", help="Where to; a directory for several formats.  [default: stdout]")
+def explain(file: str | None, here: bool, targets: tuple[str, ...], formats: tuple[str, ...], output: str | None) -> int:
+    """
+    Read a failure from FILE or from stdin: its cause, the fixes in their order, and what not to do.
+
+    FILE is a log of any size, a traceback, or an issue's text; hardware and versions that it names choose between the fixes. Exit code 0
+    where a failure was recognised, 3 where none was.
+    """
+    from .explanation import explain as run
+    from .explanation import read
+    from .output import CannotWrite, Outlet
+
+    if here and targets:
+        raise click.UsageError("--here and --target exclude each other")
+    judged_for = [_target(name) for name in targets]
+    try:
+        outlet = Outlet.of(formats, output)
+        outlet.apart(file if file != "-" else None, None)
+        with _text(file) as stream:
+            told = read(stream)
+        snapshot = None
+        if here and told.failures:
+            from .checkup import collect as look
+
+            snapshot = look(told=_progress)
+        report = run(told, here=snapshot, targets=judged_for)
+        _say(outlet.render(report))
+    except CannotWrite as error:
+        raise click.ClickException(str(error)) from error
+    _job_summary(outlet, report)
+    for broken in outlet.broken:
+        click.echo(broken, err=True)
+    return outlet.exit_code(report)
+
+
+@main.command()
 @click.argument("code")
 def rule(code: str) -> int:
     """Show a rule's page in the manual."""
@@ -224,6 +270,32 @@ def _limit(text: str) -> tuple[str, float]:
     if not 0 <= number < float("inf"):
         raise click.UsageError(f"--limit {name}: {value!r} is not a number from 0 up")
     return name, number
+
+
+def _text(path: str | None) -> Any:
+    """The text to read, as bytes, or one clear line."""
+    import contextlib
+
+    if path and path != "-":
+        try:
+            return open(path, "rb")  # noqa: SIM115  # the caller closes it
+        except OSError as error:
+            raise click.ClickException(f"{path}: {error.strerror or error}") from error
+    if sys.stdin is None:
+        raise click.UsageError("stdin is closed: name a FILE")
+    if sys.stdin.isatty():
+        click.echo("reading from the terminal: paste the failure, then Ctrl-D (Windows: Ctrl-Z and Enter)", err=True)
+    return contextlib.nullcontext(sys.stdin.buffer)
+
+
+def _target(name: str) -> Any:
+    """The place of this name, or one clear line."""
+    from .targets import AmbiguousTarget, UnknownTarget, target
+
+    try:
+        return target(name)
+    except (UnknownTarget, AmbiguousTarget) as error:
+        raise click.UsageError(f"--target: {error}") from error
 
 
 def _snapshot(path: str) -> Any:

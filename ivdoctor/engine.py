@@ -62,4 +62,6 @@ def _finding(rule: Rule, problem: Problem, place: str) -> Finding:
         location=problem.location,
         origin=problem.origin,
         fixes=problem.fixes,
+        avoid=problem.avoid,
+        look_next=problem.look_next,
     )

@@ -49,12 +49,32 @@ class Tried:
         )
 
 
+ACTIONS = (
+    "cast-input",
+    "cast-model",
+    "cast-module",
+    "load-dtype",
+    "fp16",
+    "bf16",
+    "fp32",
+    "autocast",
+    "attention",
+    "version",
+    "kernel",
+    "device",
+    "other",
+)
+"""Kinds of change, as the fixes of public reports fall into them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
     """A way out. The first of a finding's fixes is the one to take."""
 
     title: str
     kind: Literal["code", "command", "setting", "hardware"] = "code"
+    action: str = ""
+    """What kind of change it is, a slug of ACTIONS; empty where nobody has said."""
     code: str = ""
     diff: str = ""
     command: str = ""
@@ -70,6 +90,10 @@ class Problem:
     message: str
     evidence: tuple[str, ...] = ()
     fixes: tuple[Fix, ...] = ()
+    avoid: tuple[str, ...] = ()
+    """What looks like a way out and is none."""
+    look_next: tuple[str, ...] = ()
+    """What would decide, where the facts cannot."""
     severity: Severity | None = None
     """Only where the facts make it graver or lighter than the rule says."""
     category: str = ""
@@ -95,3 +119,5 @@ class Finding:
     location: Site | None = None
     origin: Site | None = None
     fixes: tuple[Fix, ...] = ()
+    avoid: tuple[str, ...] = ()
+    look_next: tuple[str, ...] = ()

@@ -38,6 +38,10 @@ class Rule:
         """`IVD4xx` of `IVD401`."""
         return self.code[:-2] + "xx"
 
+    def asks_for(self, fact: type) -> bool:
+        """Whether this fact is among what it needs."""
+        return any(need is fact for _, need in self.needs)
+
 
 def rule(
     code: str,

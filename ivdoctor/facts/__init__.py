@@ -8,6 +8,7 @@ from .cpu import Cpu
 from .driver import Driver, NvmlDevice
 from .dtype import HALVES, SHORT_NAME, TORCH_NAME, DtypeRow, Half, Support
 from .environ import Environ, Variable
+from .failure import Failure, Frame, Operand
 from .gpu import Device, Gpu
 from .host import Host
 from .limits import Limits
@@ -39,7 +40,9 @@ __all__ = [
     "Driver",
     "DtypeRow",
     "Environ",
+    "Failure",
     "Fed",
+    "Frame",
     "Gpu",
     "Half",
     "Host",
@@ -49,6 +52,7 @@ __all__ = [
     "Misuse",
     "Model",
     "NvmlDevice",
+    "Operand",
     "Operation",
     "Package",
     "Packages",

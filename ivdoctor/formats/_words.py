@@ -19,6 +19,12 @@ VERDICTS = {
 }
 """The word and its colour."""
 
+EXPLAINED = {
+    "not-ready": ("EXPLAINED", "red"),
+    "undetermined": ("NOT RECOGNISED", "yellow"),
+}
+"""Of `explain`, which judges no machine."""
+
 ESCAPES = (
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
     r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC: titles, links
@@ -73,6 +79,12 @@ def _harmless(value: Any, *, lines: bool = False) -> Any:
         whole = LINES if isinstance(value, (Fix, Loader)) else frozenset()
         return replace(value, **{one.name: _harmless(getattr(value, one.name), lines=one.name in whole) for one in fields(value)})
     return value
+
+
+def verdict(report: Report) -> tuple[str, str]:
+    """The word for the whole, and its colour."""
+    words = EXPLAINED if report.command == "explain" else VERDICTS
+    return words[report.verdict.value]
 
 
 def how(tried: Tried) -> str:

@@ -6,7 +6,7 @@ from ..finding import Finding
 from ..report import Report
 from ..text import say
 from . import Format
-from ._words import VERDICTS, harmless, how
+from ._words import harmless, how, verdict
 
 COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
@@ -14,7 +14,7 @@ COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 def render(report: Report) -> str:
     """Workflow commands, one a line; the last line is the verdict."""
     report = harmless(report, facts=False)
-    word, _ = VERDICTS[report.verdict.value]
+    word, _ = verdict(report)
     return "\n".join([*map(_command, report.findings), _inert(f"{word}: {report.reason}")]) + "\n"
 
 

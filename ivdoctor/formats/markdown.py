@@ -9,7 +9,7 @@ from ..report import Grid, Report
 from ..text import say
 from . import Format
 from ._markdown import cell, code, details, fence, prose, summary_html, table
-from ._words import VERDICTS, because, broken, counts, facts, grave, harmless, heading, how, measured, named, notes, skipped, spot, told, unseen
+from ._words import VERDICTS, because, broken, counts, facts, grave, harmless, heading, how, measured, named, notes, skipped, spot, told, unseen, verdict
 
 LIMIT = 60_000
 """Characters; GitHub refuses an issue above 65,536."""
@@ -49,7 +49,7 @@ def _cut(left: list[Section]) -> str:
 
 def _head(report: Report) -> Iterator[str]:
     """At most HEAD_LINES lines."""
-    word, _ = VERDICTS[report.verdict.value]
+    word, _ = verdict(report)
     yield f"## ivdoctor: {word}"
     yield ""
     lines = 2
@@ -131,12 +131,16 @@ def _finding(finding: Finding) -> str:
     known = [prose(line) for line in finding.evidence]
     if finding.location and spot(finding.location):
         known.insert(0, say("Raised at {spot}", spot=", ".join(map(code, spot(finding.location)))))
-    if finding.origin and because(finding.origin):
+    if finding.origin and finding.origin.dtype:
         known.insert(1, say("Because {what}", what=because(finding.origin, code)))
+    elif finding.origin and spot(finding.origin):
+        known.insert(1, say("Your own code: {spot}", spot=", ".join(map(code, spot(finding.origin)))))
     if finding.confidence != "certain":
         known.append(say("Confidence: {confidence}", confidence=finding.confidence))
     parts += ["\n".join(f"- {one}" for one in known)] if known else []
     parts += [_fix(finding, number, fix) for number, fix in enumerate(finding.fixes, start=1)]
+    for title, lines in ((say("Do not"), finding.avoid), (say("To look at next"), finding.look_next)):
+        parts += [f"**{title}:**\n\n" + "\n".join(f"- {prose(line)}" for line in lines)] if lines else []
     return "\n\n".join(parts)
 
 

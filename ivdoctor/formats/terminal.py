@@ -8,7 +8,7 @@ from ..finding import Finding, Fix, Severity
 from ..report import Grid, GridCell, Report
 from ..text import say
 from . import Format
-from ._words import VERDICTS, harmless, how
+from ._words import harmless, how, verdict
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 MARKS = {"good": "green", "bad": "red", "poor": "yellow", "none": None}
@@ -40,7 +40,7 @@ def _lines(report: Report) -> Iterator[str]:
         failed=report.rules.failed,
         skipped=len(report.rules.skipped),
     )
-    word, colour = VERDICTS[report.verdict.value]
+    word, colour = verdict(report)
     yield click.style(f"{word}: ", fg=colour, bold=True) + report.reason
 
 
@@ -57,10 +57,16 @@ def _finding(finding: Finding) -> Iterator[str]:
         yield f"{INDENT}{say('at')} {module}{finding.location.file}:{finding.location.line}  {finding.location.code}"
     if finding.origin and finding.origin.dtype:
         yield f"{INDENT}{say('because')} {finding.origin.module} {say('is')} {finding.origin.dtype}"
+    elif finding.origin and finding.origin.file:
+        yield f"{INDENT}{say('your own code:')} {finding.origin.file}:{finding.origin.line}  {finding.origin.code}"
     for line in finding.evidence:
         yield f"{INDENT}- {line}"
     for number, fix in enumerate(finding.fixes, start=1):
         yield from _fix(number, fix)
+    for line in finding.avoid:
+        yield f"{INDENT}{click.style(say('not:'), fg='red')} {line}"
+    for line in finding.look_next:
+        yield f"{INDENT}{click.style(say('look:'), fg='cyan')} {line}"
 
 
 def _fix(number: int, fix: Fix) -> Iterator[str]:

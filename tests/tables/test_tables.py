@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from ivdoctor import tables
+from ivdoctor import tables, targets
 from ivdoctor.facts import HALVES, DtypeRow, Support, release
 from ivdoctor.tables import DTYPES, architecture, cpu_dtype_row, dtype_row, newest, table
 
@@ -20,6 +20,7 @@ SUPPORT = get_args(Support)
 NVIDIA = [row for row in ARCHITECTURES if row["vendor"] == "NVIDIA"]
 
 UNIQUE = {
+    "accelerators": ("product",),
     "architectures": ("id", "match"),
     "bf16_flag": ("backend", "torch_from"),
     "cpu_features": ("feature",),
@@ -252,6 +253,24 @@ def test_the_meanings_of_the_bf16_flag_follow_each_other_without_gap(backend: st
 def test_the_newest_date_is_the_tables_own() -> None:
     """How old what is known is, in every report."""
     assert newest() == max(row["date"] for path in FILES for row in table(path.stem))
+
+
+ACCELERATORS = table("accelerators")
+
+
+@pytest.mark.parametrize("row", ACCELERATORS, ids=lambda row: row["product"])
+def test_every_accelerators_identifier_has_a_row(row: dict[str, str]) -> None:
+    """Of the same vendor; without one nothing would be known of its formats."""
+    assert row["vendor"] in {one["vendor"] for one in ARCHITECTURES if one["id"] == row["id"]}
+    assert row["memory_gib"] == "" or float(row["memory_gib"]) > 0
+    assert len(row["source"]) <= 160
+
+
+def test_no_two_accelerators_share_a_name() -> None:
+    """As names are compared, or the first of two would answer for both; and every name has a word that tells more than a size."""
+    names = Counter((words, sizes) for _, words, sizes, _ in targets._names(targets.SIZE))
+    assert [name for name, count in names.items() if count > 1] == []
+    assert [sizes for words, sizes in names if not words] == []
 
 
 FP16_RANGE = table("fp16_range")

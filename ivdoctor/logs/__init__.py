@@ -1,0 +1,1 @@
+"""Reading what a program said before it died: texts in, facts out. It looks and never judges, and imports no torch."""

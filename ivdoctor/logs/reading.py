@@ -1,0 +1,241 @@
+"""A text in, its failures and its surroundings out: each failure once, with how often and by whom it was told."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ..facts import Failure, Operand
+from ..outcome import Outcome
+from . import hints
+from .lines import clean, split
+from .messages import Told, recognise
+from .refine import category
+from .scan import TRIAGE, Bytes, Passage, passages
+from .surroundings import Surroundings
+from .traceback import FINAL, error, frames
+
+ENOUGH = 16
+"""How often one message's traceback is read; further tellings are counted."""
+DIFFERENT = 64
+"""Different failures that are told apart; a log with more has one cause, and many words for it."""
+UNKNOWN = 8
+"""Exceptions nobody knows that are kept."""
+SPEAKERS = 16
+FOLLOWING = 8
+"""Lines that a message may take."""
+LONGEST = 600
+"""Characters of a message that are shown."""
+NEAR = 12
+"""Lines before a message that are looked at for hints."""
+
+WRAPPERS = re.compile(
+    r"Engine core initialization failed|See root cause above|EngineDeadError|RayTaskError|ChildFailedError|ProcessExitedException|ProcessRaisedException"
+    r"|terminated with the following error|BackendCompilerFailed|InductorError|CalledProcessError|KeyboardInterrupt|SystemExit|BrokenPipeError|GracefulExit"
+    r"|DataLoader worker|CancelledError|Set TORCH_LOGS|error_file:|StopIteration|FutureWarning|DeprecationWarning|UserWarning|RuntimeWarning|SyntaxWarning"
+)
+"""What only passes a failure on, or is none."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What has been read so far."""
+
+    known: dict[object, Failure] = field(default_factory=dict)
+    unknown: dict[str, Failure] = field(default_factory=dict)
+    seen: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How often each message was told, by its family and its words."""
+    keys: dict[tuple[str, str], object] = field(default_factory=dict)
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    lines: int = 0
+    quiet: str = ""
+    """While inside a report of ivdoctor's own: what ends it."""
+    own_reports: int = 0
+
+    def failures(self) -> tuple[Failure, ...]:
+        """Known ones in the order of the text, then exceptions that nobody knows."""
+        return (*_joined(list(self.known.values())), *self.unknown.values())
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Facts about the machine that the text names."""
+        return self.surroundings.outcomes()
+
+    def take(self, passage: Passage) -> None:
+        """One line of the text."""
+        who, line = split(clean(passage.line.decode("utf-8", "replace")))
+        if passage.number:
+            self.lines = passage.number
+            if self._is_own(line):
+                return
+            self.surroundings.feed(line)
+        if not line or (not any(word in passage.line for word in TRIAGE) and not passage.number):
+            return
+        following = ""
+        told = recognise(line)
+        if _may_go_on(line, told):
+            following = _following(passage, who)
+            told = recognise(f"{line}\n{following}", first=len(line)) or told
+        if told is None:
+            self._unknown(passage, who, line)
+            return
+        self._known(passage, who, line, following, told)
+
+    def _is_own(self, line: str) -> bool:
+        """Whether the line is part of a report that ivdoctor itself wrote: what it demonstrates is no failure of this text."""
+        if self.quiet:
+            if self.quiet in line:
+                self.quiet = ""
+            return True
+        for beginning, end in OWN_REPORTS:
+            if beginning.match(line):
+                self.quiet, self.own_reports = end, self.own_reports + 1
+                return True
+        return False
+
+    def _known(self, passage: Passage, who: str, line: str, following: str, told: Told) -> None:
+        message = _message(line, following, told)
+        words = (told.family, re.sub(r"0x[0-9a-f]+|\d{4,}", "#", message))
+        self.seen[words] = self.seen.get(words, 0) + 1 if words in self.seen or len(self.seen) < 4 * DIFFERENT else 0
+        if self.seen[words] > ENOUGH or not self.seen[words]:
+            self._again(self.keys.get(words), who)
+            return
+        before = _before(passage, who)
+        path = frames(before)
+        nearby = "\n".join([*before[-NEAR:], line, *_lines(passage, who)[:AFTER]])
+        failure = Failure(
+            family=told.family,
+            category=category(told, path, nearby),
+            error=error(line),
+            message=message,
+            operands=told.operands,
+            op=told.op,
+            device=told.device,
+            needs=told.needs,
+            has=told.has,
+            frames=path,
+            libraries=tuple(sorted({one.library for one in path if one.library})),
+            words=hints.words(nearby + "\n" + "\n".join(one.code for one in path)),
+            speakers=(who,) if who else (),
+            line=passage.number,
+        )
+        key = _key(failure)
+        self.keys[words] = key
+        if key in self.known:
+            self._again(key, who)
+        elif len(self.known) < DIFFERENT:
+            self.known[key] = failure
+
+    def _again(self, key: object, who: str) -> None:
+        if failure := self.known.get(key):
+            speakers = (*failure.speakers, who) if who and who not in failure.speakers and len(failure.speakers) < SPEAKERS else failure.speakers
+            self.known[key] = replace(failure, count=failure.count + 1, speakers=speakers)
+
+    def _unknown(self, passage: Passage, who: str, line: str) -> None:
+        """An exception at the end of a traceback, in words that no row knows."""
+        found = FINAL.match(line.lstrip())
+        if found is None or WRAPPERS.search(line):
+            return
+        name, words = found["error"], re.sub(r"\d+", "#", line)[:200]
+        if words in self.unknown:
+            self.unknown[words] = replace(self.unknown[words], count=self.unknown[words].count + 1)
+        elif len(self.unknown) < UNKNOWN and (path := frames(_before(passage, who))):
+            message = line.strip().partition(":")[2].strip() or line.strip()
+            self.unknown[words] = Failure(family="", category="", error=name, message=message[:LONGEST], frames=path, line=passage.number)
+
+
+OWN_REPORTS = (
+    (re.compile(r"\s*<!-- ivdoctor report -->"), "<!-- end of ivdoctor report -->"),
+    (re.compile(r"ivdoctor \d+\.\d+\S*, tables of \d{4}-"), "rules passed, "),
+)
+"""How a report of ours begins and ends: in Markdown, at the terminal."""
+
+
+def read(stream: Bytes) -> Reading:
+    """Read to the end; memory stays the same however long the text is."""
+    reading = Reading()
+    for passage in passages(stream):
+        reading.take(passage)
+    return reading
+
+
+def _may_go_on(line: str, told: Told | None) -> bool:
+    """Whether the lines behind may belong to the message: its operands are not there yet, or it broke off."""
+    if told is not None:
+        return not told.operands and told.family not in WHOLE
+    lowered = line.lower()
+    return lowered.endswith((",", "(", "the", "same", "to", "and", "for", "only", "but", ":")) or "query/key/value" in lowered or "cublas" in lowered
+
+
+WHOLE = frozenset({"several-devices", "unscale-fp16", "out-of-memory", "no-kernel-image", "missing-package", "driver", "quant-scheme-frames"})
+"""Families whose one line says it all."""
+
+
+def _lines(passage: Passage, who: str) -> list[str]:
+    """The next few lines of the same speaker."""
+    raw = passage.after().decode("utf-8", "replace").split("\n")[1 : 4 * FOLLOWING]
+    return [line for speaker, line in map(split, map(clean, raw)) if speaker == who][:FOLLOWING]
+
+
+def _following(passage: Passage, who: str) -> str:
+    """The next few lines of the same speaker, up to a blank one."""
+    lines = _lines(passage, who)
+    blank = next((number for number, line in enumerate(lines) if number and not line.strip()), len(lines))
+    return "\n".join(lines[:blank])
+
+
+def _before(passage: Passage, who: str) -> list[str]:
+    """Lines of the same speaker, the nearest last."""
+    raw = passage.before().decode("utf-8", "replace").split("\n")[-FAR:]
+    pairs = [split(clean(one)) for one in raw]
+    return [line for speaker, line in pairs if speaker == who] if who else [line for _, line in pairs]
+
+
+AFTER = 4
+"""Lines behind a message that are looked at for hints."""
+FAR = 1200
+"""Lines before a message that are gone through: eight ranks may speak at once."""
+
+
+def _message(line: str, following: str, told: Told) -> str:
+    """The line from the exception on, and as much of what follows as belongs to it, in one line."""
+    text = f"{line}\n{following}" if told.end > len(line) else line
+    begins = max(0, told.start - LONGEST // 2)
+    text = text[begins : max(told.end, len(line) if told.start < LONGEST // 2 else told.end)]
+    name = error(text)
+    if name and f"{name}:" in text[: max(0, told.start - begins) + 1]:
+        text = text.partition(f"{name}:")[2]
+    return " ".join(text.split())[:LONGEST].strip("` '\"") or " ".join(line.split())[:LONGEST]
+
+
+def _key(failure: Failure) -> object:
+    """What makes two tellings one failure."""
+    spot = failure.own or failure.raised
+    return (failure.family, failure.category, failure.op, _typed(failure.operands), (spot.file, spot.line) if spot else None)
+
+
+def _typed(operands: Sequence[Operand]) -> tuple[tuple[str, str, str], ...]:
+    return tuple((one.role, one.dtype, one.device) for one in operands)
+
+
+def _joined(found: list[Failure]) -> list[Failure]:
+    """A telling without a traceback is the same failure as one with it: a title, a last line that is repeated."""
+    kept: list[Failure] = []
+    for one in found:
+        twin = next((number for number, other in enumerate(kept) if _same(one, other)), None)
+        if twin is None:
+            kept.append(one)
+            continue
+        other = kept[twin]
+        fuller = one if one.frames and not other.frames else other
+        kept[twin] = replace(
+            fuller,
+            count=one.count + other.count,
+            speakers=tuple(dict.fromkeys(other.speakers + one.speakers))[:SPEAKERS],
+            line=min(filter(None, (one.line, other.line)), default=0),
+        )
+    return kept
+
+
+def _same(one: Failure, other: Failure) -> bool:
+    if (one.family, one.op, _typed(one.operands)) != (other.family, other.op, _typed(other.operands)):
+        return False
+    return not (one.frames and other.frames)

@@ -1,0 +1,91 @@
+"""What a message is about, once its operands and its traceback are known: the same words are said of a dtype, a device and a packed weight."""
+
+import re
+from collections.abc import Sequence
+
+from ..facts import Frame, Operand
+from .dtypes import EIGHT_BITS, INTEGERS, PACKED
+from .messages import Told
+
+PRODUCT = re.compile(r"addmm|bmm|gemm|addmv|matmul|\bdot\b", re.IGNORECASE)
+NORM = re.compile(r"layer_?norm|rms_?norm|group_?norm|batch_?norm|instance_?norm", re.IGNORECASE)
+ATTENTION = re.compile(r"scaled_dot_product_attention|flash_attn_\w*func|memory_efficient_attention")
+CONVOLUTION = re.compile(r"\bF\.conv\dd|conv\dd\(|_conv_forward")
+FOUR_BIT = re.compile(r"linear4bit|matmul_4bit|linear8bit|matmul_8bit|bnb_4bit|dequantize_4bit", re.IGNORECASE)
+
+CLASHES = frozenset({"conv-input-param-dtype-mismatch", "matmul-dtype-mismatch", "operand-dtype-mismatch"})
+"""Said of two tensors whose types differ, whatever they are."""
+
+KERNELS = {"float16": "cpu-half-op-unsupported", "bfloat16": "bf16-op-unsupported"}
+NEEDS_HALF_ON_CPU = re.compile(r"cuda|mps|xpu|hip", re.IGNORECASE)
+
+
+def category(told: Told, frames: Sequence[Frame], nearby: str) -> str:
+    """
+    The slug of the kind of failure.
+
+    Args:
+        nearby: a few lines around the message.
+    """
+    if told.family == "not-implemented":
+        return _kernel(told)
+    if told.family == "quant-method-gpu" and told.op.startswith("fp8"):
+        return "fp8-unsupported-gpu"
+    if told.family == "constant" and told.operands and told.operands[0].dtype == "float16":
+        return "fp16-overflow"
+    if told.category in CLASHES:
+        return _clash(told, frames, nearby)
+    if told.category == "op-dtype-unsupported" and _any(told.operands, EIGHT_BITS):
+        return "fp8-dtype-mismatch"
+    if told.category == "neg-nonprecision-nan" and re.search(r"\bfp16\b|float16|\.half\(\)|--half|dtype=half", nearby, re.IGNORECASE):
+        return "fp16-overflow"
+    return told.category
+
+
+def _kernel(told: Told) -> str:
+    """Of `"…" not implemented for '…'`."""
+    dtype = told.operands[0].dtype if told.operands else ""
+    if dtype.startswith(EIGHT_BITS):
+        return "fp8-dtype-mismatch"
+    if dtype in INTEGERS:
+        return "quant-kernel-dtype" if PRODUCT.search(told.op) and dtype in {"uint8", "int8", "int32"} else "neg-integer-dtype"
+    if dtype == "float32" or dtype == "float64":
+        return "neg-integer-dtype"
+    if "fft" in told.op.lower() and dtype in KERNELS:
+        return "half-op-unsupported-fft"
+    if dtype == "float16" and NEEDS_HALF_ON_CPU.search(told.op):
+        return "op-dtype-unsupported"
+    return KERNELS.get(dtype, "op-dtype-unsupported")
+
+
+def _clash(told: Told, frames: Sequence[Frame], nearby: str) -> str:
+    dtypes = {one.dtype for one in told.operands}
+    devices = {one.device for one in told.operands if one.device}
+    if len(devices) > 1:
+        return "neg-device-mismatch"
+    if any(one.startswith(EIGHT_BITS) for one in dtypes):
+        return "fp8-dtype-mismatch"
+    if dtypes & INTEGERS:
+        return _integers(told, dtypes & INTEGERS)
+    if any("bitsandbytes" in one.file for one in frames) or FOUR_BIT.search(nearby):
+        return "peft-kbit-dtype-mismatch"
+    innermost = " ".join(f"{one.code} {one.function}" for one in frames[-2:]) + " " + nearby
+    if told.family == "scalar-type":
+        if NORM.search(innermost):
+            return "norm-dtype-mismatch"
+        if ATTENTION.search(innermost):
+            return "attention-qkv-dtype-mismatch"
+        if CONVOLUTION.search(innermost):
+            return "conv-input-param-dtype-mismatch"
+    return told.category
+
+
+def _integers(told: Told, integers: set[str]) -> str:
+    """A packed weight in a product; else an index, a target or an image nobody converted."""
+    packed = integers <= PACKED and told.category == "matmul-dtype-mismatch"
+    image = told.family == "scalar-type" and any(one.role == "expected" and one.dtype in PACKED for one in told.operands)
+    return "quant-kernel-dtype" if packed and not image else "neg-integer-dtype"
+
+
+def _any(operands: Sequence[Operand], beginning: str) -> bool:
+    return any(one.dtype.startswith(beginning) for one in operands)

@@ -1,0 +1,124 @@
+"""IVD35x: failures read from a text, in which quantised weights meet what cannot compute with them."""
+
+from collections.abc import Iterator
+
+from ..facts import Failure, Place
+from ..finding import Problem, Severity
+from ..rule import rule
+from ..text import say
+from ._failures import SIXTEEN, common, fix, lacks_bf16, named, problem, torch_name, where_bf16
+
+
+@rule("IVD350", severity=Severity.ERROR, category="fp8-dtype-mismatch")
+def float8_in_an_ordinary_operator(failure: Failure) -> Iterator[Problem]:
+    """
+    A float8 tensor reached an operator that computes in wider formats only.
+
+    float8 has no promotion and hardly any kernels: it is a format to store weights in. Whatever is not a scaled float8 matrix product
+    must get them back in bfloat16 or float16 first.
+
+    ## Fix
+    Keep float8 for storage, and cast the weight to the compute dtype where it is used; keep norms, biases and modulation in the compute dtype.
+    """
+    if failure.category == "fp8-dtype-mismatch":
+        yield problem(
+            failure,
+            say("a float8 tensor reached an operator that computes in wider formats only"),
+            (
+                fix(
+                    say("Cast the weight to the input's dtype where it is used"),
+                    "cast-input",
+                    "weight = self.weight.to(x.dtype)  # its scale applied, where it has one",
+                ),
+                fix(
+                    say("Store in float8, compute in 16 bits: set the compute dtype beside the storage dtype"),
+                    "load-dtype",
+                    "module.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)  # diffusers",
+                ),
+                fix(say("Or take a checkpoint that is not float8, or switch the option off that makes it so"), "kernel"),
+            ),
+            avoid=(
+                say("do not expect a promotion: torch has none for float8"),
+                say("a plain cast of a scaled float8 checkpoint loses its scales: dequantise instead"),
+            ),
+        )
+
+
+@rule("IVD351", severity=Severity.ERROR, category="quant-kernel-dtype")
+def quantised_weight_or_kernel_refuses(failure: Failure, place: Place | None) -> Iterator[Problem]:
+    """
+    A quantised model meets a dtype that its kernel does not take, or its packed weights meet an operator that does not know them.
+
+    AWQ and most GPTQ kernels compute in float16 alone. Packed weights are `torch.uint8` or integers: a plain product with them says
+    that the module was not replaced by its quantised kernel.
+
+    ## Fix
+    Run with float16, or with a kernel that takes bfloat16 (Marlin); leave the module that raises out of the quantisation.
+    """
+    if failure.category != "quant-kernel-dtype":
+        return
+    half = fix(
+        say("Run the model in float16: the kernel takes nothing else"),
+        "fp16",
+        "model = AutoModelForCausalLM.from_pretrained(path, torch_dtype=torch.float16)",
+        command="vllm serve MODEL --dtype half" if "vllm" in failure.words or failure.family == "quant-method-dtype" else "",
+    )
+    packed = any(one in ("uint8", "int8", "int32") for one in failure.dtypes)
+    kernel = fix(
+        say("Leave the module that raises out of the quantisation, or install the kernel that knows its weights")
+        if packed
+        else say("Or take a kernel or a checkpoint that computes in bfloat16 (Marlin, compressed-tensors)"),
+        "kernel",
+        "BitsAndBytesConfig(load_in_4bit=True, llm_int8_skip_modules=[...])" if packed else "",
+    )
+    yield problem(
+        failure,
+        say("packed weights ({dtypes}) met an operator that does not know them", dtypes=", ".join(map(torch_name, failure.dtypes)))
+        if packed
+        else say("the quantisation's kernel does not take this dtype"),
+        (kernel, half) if packed else (half, kernel),
+        avoid=(
+            say("do not cast the packed weights: they are codes, not numbers"),
+            say("no bfloat16 for this kernel; for a model that overflows in float16 the pair cannot be satisfied, take another quantisation"),
+        ),
+        more=named(place),
+    )
+
+
+@rule("IVD352", severity=Severity.ERROR, category="peft-kbit-dtype-mismatch")
+def kbit_parts_disagree(failure: Failure, place: Place | None) -> Iterator[Problem]:
+    """
+    A 4- or 8-bit base model, its adapter and its norms disagree on the dtype to compute in.
+
+    Four dtypes take part: the packed storage, `bnb_4bit_compute_dtype`, the dtype of the layers that were not quantised, and the
+    adapter's, which peft keeps in float32.
+
+    ## Fix
+    Load with the same dtype as the compute dtype, and train under autocast in it.
+    """
+    if failure.category != "peft-kbit-dtype-mismatch":
+        return
+    dtype = "float16" if lacks_bf16(place) else common(*(failure.dtypes + ("", ""))[:2], place) or "bfloat16"
+    dtype = dtype if dtype in SIXTEEN else "float16" if lacks_bf16(place) else "bfloat16"
+    yield problem(
+        failure,
+        say("a 4- or 8-bit base model and what was added to it compute in two dtypes"),
+        (
+            fix(
+                say("Load with one dtype for computing and for what is not quantised{where}", where=where_bf16(place, dtype)),
+                "load-dtype",
+                f"dtype = torch.{dtype}\nconfig = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)\n"
+                "model = AutoModelForCausalLM.from_pretrained(path, quantization_config=config, torch_dtype=dtype)",
+            ),
+            fix(say("In a kernel of your own: cast the activation to the dequantised weight's dtype"), "cast-input", "x = x.to(weight.dtype)"),
+            fix(
+                say("Train under autocast in that dtype"),
+                "autocast",
+                f'with torch.autocast("cuda", dtype=torch.{dtype}):\n    loss = model(**batch).loss',
+            ),
+            fix(say("Upgrade peft and unsloth, which have mended several of these"), "version", command="pip install -U peft"),
+        ),
+        avoid=(say("do not cast the packed weight (`torch.uint8`)"),),
+        more=named(place),
+        severity=Severity.WARNING if failure.family == "linear4bit-compute" else None,
+    )
