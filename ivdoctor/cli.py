@@ -278,7 +278,7 @@ def _text(path: str | None) -> Any:
 
     if path and path != "-":
         try:
-            return open(path, "rb")  # noqa: SIM115  # the caller closes it
+            return open(path, "rb")
         except OSError as error:
             raise click.ClickException(f"{path}: {error.strerror or error}") from error
     if sys.stdin is None:

@@ -1,7 +1,8 @@
 """From a text to a report: what failed, why, and what to change; the same stages as a checkup, with the text as what is looked at."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
@@ -35,17 +36,67 @@ class Told:
     """Reports of ivdoctor's own in it: their facts are taken, what they demonstrate is no failure."""
 
 
+PEEK = 4096
+OWN_JSON = re.compile(rb"\s*\{\s*\"schema\": ?\"ivdoctor\.(?:report|snapshot)/")
+LARGEST = 1 << 26
+"""Bytes of a report or a snapshot of ivdoctor's own."""
+
+
+class _Again:
+    """A stream of which something has been read."""
+
+    def __init__(self, first: bytes, rest: "Bytes") -> None:
+        self._first, self._rest = first, rest
+
+    def read(self, size: int, /) -> bytes:
+        part, self._first = self._first[:size], self._first[size:]
+        return part or self._rest.read(size)
+
+
 def read(stream: "Bytes") -> Told:
     """Read to the end, in bounded memory."""
     from .logs.reading import read as look
 
-    reading = look(stream)
+    first = stream.read(PEEK)
+    if OWN_JSON.match(first):
+        return _own(first + stream.read(LARGEST))
+    reading = look(_Again(first, stream))
     redactor = Redactor(Identity.here())
     return Told(
         failures=tuple(map(redactor.fact, reading.failures())),
-        outcomes=tuple(map(redactor.outcome, reading.outcomes())),
-        own_reports=reading.own_reports,
+        outcomes=tuple(replace(redactor.outcome(one), reason="") for one in reading.outcomes()),
+        own_reports=reading.own.count,
     )
+
+
+def _own(text: bytes) -> Told:
+    """A report or a snapshot as JSON: its facts about the machine, and the failures of an earlier explanation."""
+    from . import codec
+
+    try:
+        raw = codec.load(text)
+        subjects = raw.get("subjects") or {}
+        listed = raw.get("outcomes") or [{"subject": name, **one} for name, one in subjects.items() if isinstance(one, dict)]
+        failures = [codec.build(one["fact"], Failure) for one in subjects.get("failure", []) if isinstance(one, dict)]
+        outcomes = [_outcome(one) for one in listed]
+    except (codec.Malformed, AttributeError, KeyError, TypeError):
+        return Told(failures=(), outcomes=(), own_reports=1)
+    redactor = Redactor(Identity.here())
+    kept = tuple(redactor.outcome(one) for one in outcomes if one is not None)
+    return Told(failures=tuple(map(redactor.fact, failures)), outcomes=kept, own_reports=1)
+
+
+def _outcome(raw: dict[str, Any]) -> Outcome | None:
+    """A fact of the machine; what was run at a place is not asked here, and an old shape is left out."""
+    from . import codec
+
+    kind = plugins().facts().get(str(raw.get("subject")))
+    if raw.get("status") != "ok" or raw.get("place") or kind is None or kind is Failure:
+        return None
+    try:
+        return Outcome(subject=str(raw["subject"]), status="ok", fact=codec.build(raw["fact"], kind))
+    except codec.Malformed:
+        return None
 
 
 def explain(told: Told, *, here: "Snapshot | None" = None, targets: Sequence[Place] = ()) -> Report:
@@ -61,11 +112,13 @@ def explain(told: Told, *, here: "Snapshot | None" = None, targets: Sequence[Pla
     outcomes = here.outcomes if here else told.outcomes
     where = tuple(targets) or tuple(_places(outcomes, every=here is not None))
     asked: list[Verdict] = []
+    judged: dict[str, Place] = {one.name: one for one in where}
     for failure in told.failures:
         for place in where or _named(failure):
+            judged |= {place.name: place} if place else {}
             facts: dict[type, Any] = {Asked: Asked(), **known(outcomes, place.name if place and not targets else ""), Failure: failure}
             asked += judge(rules, facts | ({Place: place} if place else {}), place=place.name if place else "")
-    return _report(told, outcomes, asked, where, registered)
+    return _report(told, outcomes, asked, tuple(judged.values()), registered)
 
 
 def _places(outcomes: Iterable[Outcome], *, every: bool) -> Iterator[Place]:
@@ -106,7 +159,7 @@ def _report(told: Told, outcomes: Sequence[Outcome], asked: Sequence[Verdict], w
         exit_code=Exit.BROKEN if own else Exit.READY if recognised else Exit.UNDETERMINED,
         reason=_reason(told, findings, recognised=recognised),
         places=tuple(_place(one, found) for one in where),
-        summary=(*_said(told), *summary(outcomes)),
+        summary=(*_said(told, outcomes), *summary(outcomes)),
         subjects=_subjects(told, outcomes, broken),
         findings=findings,
         rules=_rules(asked, errors),
@@ -127,19 +180,23 @@ def _reason(told: Told, findings: Sequence[Finding], *, recognised: bool) -> str
         more = say(" (and {count} more)", count=len(findings) - 1) if len(findings) > 1 else ""
         return f"{first.code} {first.message}{more}"
     if told.failures:
-        return say("the text holds an exception that ivdoctor does not know: {error}", error=told.failures[0].error or told.failures[0].message)
+        first = told.failures[0]
+        said = f"{first.error}: {first.message}" if first.error else first.message
+        return say("the text holds an exception that ivdoctor does not know: {said}", said=said)
     if told.own_reports:
         return say("the text is a report of ivdoctor's own: it holds no failure to explain")
     return say("no failure was found in the text")
 
 
-def _said(told: Told) -> Iterator[Line]:
+def _said(told: Told, outcomes: Sequence[Outcome]) -> Iterator[Line]:
     if told.failures:
         times = sum(one.count for one in told.failures)
         failures = count("{number} failure", "{number} failures", len(told.failures))
         yield Line(label="text", text=f"{failures}, {count('told once', 'told {number} times', times)}")
     else:
         yield Line(label="text", text=say("no failure was found in it"))
+    if outcomes and outcomes is told.outcomes:
+        yield Line(label="machine", text=say("as the text names it"))
 
 
 def _place(place: Place, findings: Iterable[Finding]) -> PlaceVerdict:

@@ -15,6 +15,8 @@ LIMIT = 60_000
 """Characters; GitHub refuses an issue above 65,536."""
 RESERVE = 3_000
 """Room for saying what was cut."""
+END = "<!-- end of ivdoctor report -->\n"
+"""Tells `ivdoctor explain` where an issue goes on behind a report; nobody sees it."""
 HEAD_LINES = 10
 HEAD_CODE = 4_000
 """Characters of code in the first ten lines; longer code stands with its finding alone."""
@@ -36,9 +38,9 @@ def render(report: Report) -> str:
     head = "\n".join(_head(report)) + "\n"
     ends = list(accumulate((len(one.text) + 2 for one in sections), initial=len(head)))
     if ends[-1] <= LIMIT:
-        return "\n".join([head, *(f"{one.text}\n" for one in sections)])
+        return "\n".join([head, *(f"{one.text}\n" for one in sections), END])
     kept = sum(end <= LIMIT - RESERVE for end in ends[1:])
-    return "\n".join([head, *(f"{one.text}\n" for one in sections[:kept]), _cut(sections[kept:])])
+    return "\n".join([head, *(f"{one.text}\n" for one in sections[:kept]), _cut(sections[kept:]), END])
 
 
 def _cut(left: list[Section]) -> str:
@@ -186,8 +188,8 @@ def _grid(grid: Grid, *, full: bool = False) -> str:
 
 def _machine(report: Report) -> str:
     summary = table((say("subject"), say("what is there")), [(cell(line.label), cell(line.text)) for line in report.summary])
-    every = table((say("fact"), say("value")), [(cell(name), cell(value)) for name, value in facts(report)])
-    return f"{summary}\n\n{every}"
+    rows = [(cell(name), cell(value)) for name, value in facts(report)]
+    return f"{summary}\n\n{table((say('fact'), say('value')), rows)}" if rows else summary
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> str:

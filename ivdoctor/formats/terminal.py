@@ -8,7 +8,7 @@ from ..finding import Finding, Fix, Severity
 from ..report import Grid, GridCell, Report
 from ..text import say
 from . import Format
-from ._words import harmless, how, verdict
+from ._words import counts, harmless, how, verdict
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 MARKS = {"good": "green", "bad": "red", "poor": "yellow", "none": None}
@@ -34,12 +34,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield from _finding(finding)
     yield ""
     yield from _unseen(report)
-    yield say(
-        "{passed} rules passed, {failed} found something, {skipped} could not be asked",
-        passed=report.rules.passed,
-        failed=report.rules.failed,
-        skipped=len(report.rules.skipped),
-    )
+    if report.command != "explain":  # there one rule speaks for each failure
+        yield counts(report)
     word, colour = verdict(report)
     yield click.style(f"{word}: ", fg=colour, bold=True) + report.reason
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 from ..facts import Operand
 from ..tables import table
@@ -53,10 +53,8 @@ class Recogniser:
         """As the table writes it, a blank for any white space and `@` for a dtype."""
         return re.compile(SHORT.sub(lambda short: SPELT.get(short[0], short[0]), self._source), re.IGNORECASE | re.DOTALL)
 
-    def read(self, text: str, lowered: str) -> Told | None:
+    def read(self, text: str) -> Told | None:
         """What it makes of this text."""
-        if not any(needle in lowered for needle in self.needles):
-            return None
         found = self.pattern.search(text)
         return self._told(found) if found else None
 
@@ -86,6 +84,17 @@ def recognisers() -> tuple[Recogniser, ...]:
     return tuple(Recogniser(row) for row in table("messages"))
 
 
+@cache
+def _by_needle() -> tuple[tuple[str, frozenset[int]], ...]:
+    """Needles, and the positions of the recognisers that want them."""
+    wanted: dict[str, set[int]] = {}
+    for position, one in enumerate(recognisers()):
+        for needle in one.needles:
+            wanted.setdefault(needle, set()).add(position)
+    return tuple((needle, frozenset(positions)) for needle, positions in wanted.items())
+
+
+@lru_cache(maxsize=256)  # a log repeats itself
 def recognise(text: str, *, first: int | None = None) -> Told | None:
     """
     The first family that knows this text.
@@ -94,8 +103,12 @@ def recognise(text: str, *, first: int | None = None) -> Told | None:
         first: a match must begin before this character, where the text holds the lines that follow too.
     """
     lowered = text.lower()
-    for one in recognisers():
-        told = one.read(text, lowered)
+    worth: set[int] = set()
+    for needle, positions in _by_needle():
+        if needle in lowered:
+            worth |= positions
+    for position in sorted(worth):
+        told = recognisers()[position].read(text)
         if told and (first is None or told.start < first):
             return told
     return None

@@ -9,8 +9,9 @@ from ..outcome import Outcome
 from . import hints
 from .lines import clean, split
 from .messages import Told, recognise
+from .own import Own, surroundings
 from .refine import category
-from .scan import TRIAGE, Bytes, Passage, passages
+from .scan import Bytes, Passage, Skip, passages
 from .surroundings import Surroundings
 from .traceback import FINAL, error, frames
 
@@ -20,6 +21,8 @@ DIFFERENT = 64
 """Different failures that are told apart; a log with more has one cause, and many words for it."""
 UNKNOWN = 8
 """Exceptions nobody knows that are kept."""
+SKIPPED = 4096
+"""Lines that are remembered as needing no second look."""
 SPEAKERS = 16
 FOLLOWING = 8
 """Lines that a message may take."""
@@ -46,13 +49,18 @@ class Reading:
     """How often each message was told, by its family and its words."""
     keys: dict[tuple[str, str], object] = field(default_factory=dict)
     surroundings: Surroundings = field(default_factory=Surroundings)
-    lines: int = 0
-    quiet: str = ""
-    """While inside a report of ivdoctor's own: what ends it."""
-    own_reports: int = 0
+    skip: Skip = field(default_factory=Skip)
+    """Lines far into a text that need no second look."""
+    owed: dict[bytes, object] = field(default_factory=dict)
+    """The failures whose tellings are counted there."""
+    own: Own = field(default_factory=Own)
+    """Where in a report of ivdoctor's own the text is."""
 
     def failures(self) -> tuple[Failure, ...]:
         """Known ones in the order of the text, then exceptions that nobody knows."""
+        for line, key in self.owed.items():
+            self._again(key, "", self.skip.counts[line])
+            self.skip.counts[line] = 0
         return (*_joined(list(self.known.values())), *self.unknown.values())
 
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -61,13 +69,15 @@ class Reading:
 
     def take(self, passage: Passage) -> None:
         """One line of the text."""
-        who, line = split(clean(passage.line.decode("utf-8", "replace")))
+        whole = clean(passage.line.decode("utf-8", "replace"))
+        who, line = split(whole)
         if passage.number:
-            self.lines = passage.number
-            if self._is_own(line):
+            if self.own.holds(whole):
+                for said in surroundings(whole):
+                    self.surroundings.feed(said)
                 return
-            self.surroundings.feed(line)
-        if not line or (not any(word in passage.line for word in TRIAGE) and not passage.number):
+            self.surroundings.feed(whole)
+        if not line:
             return
         following = ""
         told = recognise(line)
@@ -76,20 +86,9 @@ class Reading:
             told = recognise(f"{line}\n{following}", first=len(line)) or told
         if told is None:
             self._unknown(passage, who, line)
+            self._skip(passage, None)
             return
         self._known(passage, who, line, following, told)
-
-    def _is_own(self, line: str) -> bool:
-        """Whether the line is part of a report that ivdoctor itself wrote: what it demonstrates is no failure of this text."""
-        if self.quiet:
-            if self.quiet in line:
-                self.quiet = ""
-            return True
-        for beginning, end in OWN_REPORTS:
-            if beginning.match(line):
-                self.quiet, self.own_reports = end, self.own_reports + 1
-                return True
-        return False
 
     def _known(self, passage: Passage, who: str, line: str, following: str, told: Told) -> None:
         message = _message(line, following, told)
@@ -97,6 +96,7 @@ class Reading:
         self.seen[words] = self.seen.get(words, 0) + 1 if words in self.seen or len(self.seen) < 4 * DIFFERENT else 0
         if self.seen[words] > ENOUGH or not self.seen[words]:
             self._again(self.keys.get(words), who)
+            self._skip(passage, self.keys.get(words))
             return
         before = _before(passage, who)
         path = frames(before)
@@ -124,10 +124,17 @@ class Reading:
         elif len(self.known) < DIFFERENT:
             self.known[key] = failure
 
-    def _again(self, key: object, who: str) -> None:
-        if failure := self.known.get(key):
+    def _again(self, key: object, who: str, times: int = 1) -> None:
+        if (failure := self.known.get(key)) and times:
             speakers = (*failure.speakers, who) if who and who not in failure.speakers and len(failure.speakers) < SPEAKERS else failure.speakers
-            self.known[key] = replace(failure, count=failure.count + 1, speakers=speakers)
+            self.known[key] = replace(failure, count=failure.count + times, speakers=speakers)
+
+    def _skip(self, passage: Passage, key: object) -> None:
+        """Such a line needs no second look: it tells nothing, or its failure is known well enough."""
+        if passage.key and len(self.skip.counts) < SKIPPED:
+            self.skip.counts[passage.key] = 0
+            if key is not None:
+                self.owed[passage.key] = key
 
     def _unknown(self, passage: Passage, who: str, line: str) -> None:
         """An exception at the end of a traceback, in words that no row knows."""
@@ -142,17 +149,10 @@ class Reading:
             self.unknown[words] = Failure(family="", category="", error=name, message=message[:LONGEST], frames=path, line=passage.number)
 
 
-OWN_REPORTS = (
-    (re.compile(r"\s*<!-- ivdoctor report -->"), "<!-- end of ivdoctor report -->"),
-    (re.compile(r"ivdoctor \d+\.\d+\S*, tables of \d{4}-"), "rules passed, "),
-)
-"""How a report of ours begins and ends: in Markdown, at the terminal."""
-
-
 def read(stream: Bytes) -> Reading:
     """Read to the end; memory stays the same however long the text is."""
     reading = Reading()
-    for passage in passages(stream):
+    for passage in passages(stream, reading.skip):
         reading.take(passage)
     return reading
 
@@ -203,7 +203,7 @@ def _message(line: str, following: str, told: Told) -> str:
     name = error(text)
     if name and f"{name}:" in text[: max(0, told.start - begins) + 1]:
         text = text.partition(f"{name}:")[2]
-    return " ".join(text.split())[:LONGEST].strip("` '\"") or " ".join(line.split())[:LONGEST]
+    return " ".join(text.split())[:LONGEST].strip("` ") or " ".join(line.split())[:LONGEST]
 
 
 def _key(failure: Failure) -> object:

@@ -49,7 +49,7 @@ def _kernel(told: Told) -> str:
         return "fp8-dtype-mismatch"
     if dtype in INTEGERS:
         return "quant-kernel-dtype" if PRODUCT.search(told.op) and dtype in {"uint8", "int8", "int32"} else "neg-integer-dtype"
-    if dtype == "float32" or dtype == "float64":
+    if dtype in ("float32", "float64"):
         return "neg-integer-dtype"
     if "fft" in told.op.lower() and dtype in KERNELS:
         return "half-op-unsupported-fft"

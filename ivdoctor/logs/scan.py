@@ -5,14 +5,18 @@ Looking at each line of a gigabyte in Python would take minutes; `bytes.find` pa
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-HEAD = 1 << 20
+HEAD = 1 << 18
 """Bytes from the beginning of which every line is looked at: pastes are shorter, and a log tells of its environment there."""
 
-TRIAGE = (b"rror", b"type", b"support", b"mplemented")
-"""Beyond the head, a line without any of these tells of no failure: error, Error; dtype, type, Type mismatch; unsupported, not supported, does not support."""
+TRIAGE = (b"Error", b"Exception", b"not implemented for", b"have the same")
+"""
+Beyond the head, only lines with one of these are looked at: exceptions have a name, and two messages are often quoted without theirs.
+
+Each word costs a pass over the text, of half the time that iterating over its lines takes; warnings far into a log are not looked for.
+"""
 
 BLOCK = 1 << 18
 BEHIND = 1 << 16
@@ -40,6 +44,8 @@ class Passage:
     """Where the line begins in the window."""
     number: int
     """Of the line, from 1; 0 beyond the head."""
+    key: bytes = b""
+    """What tells the line from others but for labels and times before it; empty in the head."""
 
     def before(self) -> bytes:
         """What precedes the line: at most BEHIND bytes."""
@@ -51,20 +57,54 @@ class Passage:
         return self.window[end : end + AHEAD]
 
 
-def passages(stream: Bytes) -> Iterator[Passage]:
-    """Every line of the head, then those that triage lets through, in the order of the text."""
+HOT = 64
+"""Tellings from which on a line is struck out of whole blocks at once."""
+HOTTEST = 3
+"""Lines that are struck out: each costs a pass over the block."""
+
+
+@dataclass(slots=True)
+class Skip:
+    """Lines that need no second look, by their key, and how often each came since."""
+
+    counts: dict[bytes, int] = field(default_factory=dict)
+    hot: list[bytes] = field(default_factory=list)
+
+    def has(self, key: bytes) -> bool:
+        """Whether this line needs no second look; it is counted."""
+        if key not in self.counts:
+            return False
+        self.counts[key] += 1
+        if self.counts[key] > HOT and key not in self.hot and len(self.hot) < HOTTEST:
+            self.hot.append(key)
+        return True
+
+    def struck(self, block: bytes) -> bytes:
+        """The block without the lines that come again and again, of the same length: a log that repeats one failure a million times costs no more."""
+        for key in tuple(self.hot):
+            times = block.count(key)
+            if not times:
+                self.hot.remove(key)
+            else:
+                self.counts[key] += times
+                block = block.replace(key, bytes(len(key)))
+        return block
+
+
+def passages(stream: Bytes, skip: Skip) -> Iterator[Passage]:
+    """Every line of the head, then those that triage lets through and that are not to be skipped, in the order of the text."""
     window = _filled(stream, HEAD + AHEAD)
     ended = len(window) < HEAD + AHEAD
     end = len(window) if ended else _line_end(window, HEAD)
-    yield from _every(window, end)
+    yield from _every(window, end, skip)
     start = end
     while not ended:
         kept = max(0, start - BEHIND)
         block = _filled(stream, BLOCK)
         ended = len(block) < BLOCK
-        window, start = window[kept:] + block, start - kept
+        window, start = window[kept:] + skip.struck(block), start - kept
         end = len(window) if ended else max(start, _line_end(window, len(window) - AHEAD))
-        yield from _chosen(window, start, end)
+        yield from _chosen(window, start, end, skip)
         start = end
 
 
@@ -82,7 +122,7 @@ def _line_end(window: bytes, near: int) -> int:
     return window.rfind(b"\n", max(0, near - BEHIND), near) + 1 or near
 
 
-def _every(window: bytes, end: int) -> Iterator[Passage]:
+def _every(window: bytes, end: int, skip: Skip) -> Iterator[Passage]:
     start, number = 0, 0
     while start < end:
         stop = window.find(b"\n", start, end)
@@ -94,20 +134,31 @@ def _every(window: bytes, end: int) -> Iterator[Passage]:
                     yield Passage(line, window, start, number)
                 start += len(line) + 1
         else:
-            yield from (Passage(one.line, window, one.start, number) for one in _chosen(window, start, stop))
+            yield from (Passage(one.line, window, one.start, number) for one in _chosen(window, start, stop, skip))
         start = stop + 1
 
 
-def _chosen(window: bytes, start: int, end: int) -> Iterator[Passage]:
-    """What stands around each word of TRIAGE, in order, no byte twice."""
-    following = [window.find(word, start, end) for word in TRIAGE]
-    while True:
-        at = min((one for one in following if one >= 0), default=-1)
-        if at < 0:
-            return
-        low, high = max(start, at - LONGEST), min(end, at + LONGEST)
+def _chosen(window: bytes, start: int, end: int, skip: Skip) -> Iterator[Passage]:
+    """The lines with a word of TRIAGE, in order, no byte twice."""
+    for at in _words(window, start, end):
+        if at < start:
+            continue
+        last = window.find(b"\n", at, end)
+        last = last if 0 <= last - at < LONGEST else min(end, at + LONGEST)
+        start, key = last, window[at:last]
+        if skip.has(key):
+            continue
+        low = max(0, at - LONGEST)
         first = max(window.rfind(b"\n", low, at), window.rfind(b"\r", low, at)) + 1 or low
-        last = min((one for mark in (b"\n", b"\r") if (one := window.find(mark, at, high)) >= 0), default=high)
-        yield Passage(window[first:last], window, first, 0)
-        start = last
-        following = [window.find(word, last, end) if 0 <= one < last else one for one, word in zip(following, TRIAGE, strict=True)]
+        yield Passage(window[first:last], window, first, 0, key)
+
+
+def _words(window: bytes, start: int, end: int) -> list[int]:
+    found = []
+    for word in TRIAGE:
+        at = window.find(word, start, end)
+        while at >= 0:
+            found.append(at)
+            at = window.find(word, at + len(word), end)
+    found.sort()
+    return found

@@ -80,13 +80,13 @@ def lacks_fp16(place: Place | None) -> bool:
     return place is not None and place.kind != "cpu" and place.dtypes.fp16 in ("emulated", "none")
 
 
-def common(first: str, second: str, place: Place | None) -> str:
+def common(place: Place | None, *dtypes: str) -> str:
     """
-    The dtype that two operands should share: the 16-bit one that is there, if the hardware carries it.
+    The dtype that operands should share: the 16-bit one that is there, if the hardware carries it.
 
-    Empty where neither is known.
+    Empty where none is known.
     """
-    there = [one for one in (first, second) if one]
+    there = [one for one in dtypes if one]
     halves = [one for one in SIXTEEN if one in there]
     if place is not None and place.kind == "cpu":
         return "float32" if "float32" in there or not there else there[0]
@@ -106,7 +106,7 @@ def named(place: Place | None) -> Iterator[str]:
     """The hardware that chose between the fixes."""
     if place is not None and place.kind != "cpu":
         support = say("float16: {fp16}, bfloat16: {bf16}", fp16=place.dtypes.fp16, bf16=place.dtypes.bf16)
-        yield say("the accelerator is a {title} ({architecture}); {support}", title=place.title, architecture=place.architecture, support=support)
+        yield say("accelerator: {title} ({architecture}); {support}", title=place.title, architecture=place.architecture, support=support)
 
 
 def tried(mismatch: Mismatch | None, model: str, given: str, remedy: str) -> Tried | None:

@@ -234,7 +234,7 @@ def feature_missing(failure: Failure) -> Iterator[Problem]:
         )
 
 
-@rule("IVD159", severity=Severity.NOTE, confidence="possible")
+@rule("IVD159", severity=Severity.WARNING, confidence="possible")
 def failure_not_recognised(failure: Failure) -> Iterator[Problem]:
     """
     The text holds an exception that ivdoctor does not know.

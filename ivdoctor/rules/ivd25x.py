@@ -78,7 +78,7 @@ def bfloat16_refused(failure: Failure, place: Place | None) -> Iterator[Problem]
 @rule("IVD251", severity=Severity.ERROR, category="bf16-gemm-unsupported-gpu")
 def bfloat16_product_refused(failure: Failure, place: Place | None) -> Iterator[Problem]:
     """
-    CuBLAS refused a matrix product whose operands are bfloat16.
+    A matrix product whose operands are bfloat16 was refused by cuBLAS.
 
     `CUDA_R_16BF` in the call says it. Below compute capability 8.0 there is none; from there on, a cuBLAS that does not fit the driver
     gives the same status.

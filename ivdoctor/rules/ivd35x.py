@@ -98,7 +98,7 @@ def kbit_parts_disagree(failure: Failure, place: Place | None) -> Iterator[Probl
     """
     if failure.category != "peft-kbit-dtype-mismatch":
         return
-    dtype = "float16" if lacks_bf16(place) else common(*(failure.dtypes + ("", ""))[:2], place) or "bfloat16"
+    dtype = "float16" if lacks_bf16(place) else common(place, *failure.dtypes) or "bfloat16"
     dtype = dtype if dtype in SIXTEEN else "float16" if lacks_bf16(place) else "bfloat16"
     yield problem(
         failure,

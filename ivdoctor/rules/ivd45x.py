@@ -31,8 +31,9 @@ def input_and_weights_differ(failure: Failure, place: Place | None, mismatch: Mi
     given, weights = pair(failure, ("input",), ("weight", "bias", "parameter"))
     if not given and not weights:
         given, weights = pair(failure, ("expected",), ("found",))
-    name, target = variable(failure, "x"), common(given, weights, place)
+    name, target = variable(failure, "x"), common(place, given, weights)
     keep = weights and not (weights == "bfloat16" and lacks_bf16(place)) and not (weights == "float16" and lacks_fp16(place))
+    better = weights == "float16" and target == "bfloat16" and place is not None and place.dtypes.bf16 == "native"
     to_weights = fix(
         say("Cast the input to the dtype of the weights, {dtype}", dtype=torch_name(weights))
         if weights
@@ -43,7 +44,7 @@ def input_and_weights_differ(failure: Failure, place: Place | None, mismatch: Mi
     )
     dtype = f"torch.{target}" if target else "next(model.parameters()).dtype"
     whole = fix(
-        say("Or cast the whole model once, and the input from the same variable{where}", where=where_bf16(place, target)),
+        say("Cast the whole model once, and the input from the same variable{where}", where=where_bf16(place, target)),
         "cast-model" if target in (given, weights, "") else {"float16": "fp16", "float32": "fp32"}[target],
         f"dtype = {dtype}\nmodel = model.to(dtype)\n{name} = {name}.to(dtype)",
         trial=tried(mismatch, weights, given, "cast-model") if target == given else None,
@@ -60,7 +61,7 @@ def input_and_weights_differ(failure: Failure, place: Place | None, mismatch: Mi
             weights=torch_name(weights),
             given=torch_name(given),
         ),
-        (to_weights, whole, load) if keep or not weights else (whole, load),
+        (whole, to_weights, load) if better else (to_weights, whole, load) if keep or not weights else (whole, load),
         avoid=_casting(failure, place),
         look_next=(say("print both sides just before the call: `{code}`", code=f"print({name}.dtype, next(model.parameters()).dtype)"),),
         more=named(place),
@@ -120,7 +121,7 @@ def _product(failure: Failure, first: str, second: str) -> str:
 
 
 def _products(failure: Failure, first: str, second: str, place: Place | None) -> Iterator[Fix]:
-    target = common(first, second, place)
+    target = common(place, first, second)
     on_cpu = "m1 and m2" in failure.message
     cast = fix(
         say("Cast the tensor that was made in the other dtype to the dtype of the weight it meets"),

@@ -69,7 +69,7 @@ def _version(torch: Torch | None, since: tuple[int, int]) -> Iterator[str]:
 
 
 @rule("IVD551", severity=Severity.ERROR, category="bf16-op-unsupported")
-def no_bfloat16_kernel(failure: Failure, place: Place | None, torch: Torch | None) -> Iterator[Problem]:
+def no_bfloat16_kernel(failure: Failure, torch: Torch | None) -> Iterator[Problem]:
     """
     An operator has no bfloat16 kernel in this torch.
 
@@ -234,7 +234,7 @@ def mps_lacks_the_dtype(failure: Failure, place: Place | None) -> Iterator[Probl
 @rule("IVD556", severity=Severity.ERROR, category="neg-other")
 def primitive_not_created(failure: Failure, torch: Torch | None) -> Iterator[Problem]:
     """
-    OneDNN could not make a primitive, and its message names no dtype.
+    A primitive could not be made by oneDNN, and its message names no dtype.
 
     Seen with bfloat16 on torch 2.0 to 2.3 where the CPU has no instructions for it, and with states of a recurrent layer in another
     dtype than its weights; seen with shapes and memory formats, too. The text cannot tell.

@@ -116,7 +116,7 @@ def ranks_gather_two_dtypes(failure: Failure, place: Place | None) -> Iterator[P
     """
     if failure.category != "distributed-dtype-mismatch":
         return
-    dtype = common(*(failure.dtypes + ("", ""))[:2], place)
+    dtype = common(place, *failure.dtypes)
     dtype = dtype if dtype in SIXTEEN else "float16" if lacks_bf16(place) else "bfloat16"
     section = "fp16" if dtype == "float16" else "bf16"
     yield problem(
