@@ -24,6 +24,7 @@ EXPLAINED = {
     "undetermined": ("NOT RECOGNISED", "yellow"),
 }
 """Of `explain`, which judges no machine."""
+NOTHING = ("NO FAILURE FOUND", "yellow")
 
 ESCAPES = (
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
@@ -83,8 +84,9 @@ def _harmless(value: Any, *, lines: bool = False) -> Any:
 
 def verdict(report: Report) -> tuple[str, str]:
     """The word for the whole, and its colour."""
-    words = EXPLAINED if report.command == "explain" else VERDICTS
-    return words[report.verdict.value]
+    if report.command != "explain":
+        return VERDICTS[report.verdict.value]
+    return EXPLAINED[report.verdict.value] if report.findings else NOTHING
 
 
 def how(tried: Tried) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 BEGINNINGS = (
     (re.compile(r"## ivdoctor: [A-Z]"), re.compile("<!-- end of ivdoctor report -->")),
-    (re.compile(r"ivdoctor \d+\.\d+\S*, tables of \d{4}-"), re.compile(r"(?:READY|NOT READY|UNDETERMINED|EXPLAINED|NOT RECOGNISED): ")),
+    (re.compile(r"ivdoctor \d+\.\d+\S*, tables of \d{4}-"), re.compile(r"(?:READY|NOT READY|UNDETERMINED|EXPLAINED|NOT RECOGNISED|NO FAILURE FOUND): ")),
     (re.compile(r"\s*\{?\s*\"schema\": ?\"ivdoctor\.(?:report|snapshot)/"), re.compile(r"\}")),
 )
 """How one begins and ends: in Markdown, at the terminal, as JSON."""
