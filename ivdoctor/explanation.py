@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
@@ -108,7 +108,7 @@ def explain(told: Told, *, here: "Snapshot | None" = None, targets: Sequence[Pla
         targets: the hardware to judge for, instead of what the text or this machine has.
     """
     registered = plugins()
-    rules = [rule for rule in registered.rules if rule.asks_for(Failure)]
+    rules = registered.text_rules
     outcomes = here.outcomes if here else told.outcomes
     where = tuple(targets) or tuple(_places(outcomes, every=here is not None))
     asked: list[Verdict] = []
@@ -180,8 +180,8 @@ def _reason(told: Told, findings: Sequence[Finding], *, recognised: bool) -> str
         more = say(" (and {count} more)", count=len(findings) - 1) if len(findings) > 1 else ""
         return f"{first.code} {first.message}{more}"
     if told.failures:
-        first = told.failures[0]
-        said = f"{first.error}: {first.message}" if first.error else first.message
+        unknown = told.failures[0]
+        said = f"{unknown.error}: {unknown.message}" if unknown.error else unknown.message
         return say("the text holds an exception that ivdoctor does not know: {said}", said=said)
     if told.own_reports:
         return say("the text is a report of ivdoctor's own: it holds no failure to explain")
@@ -212,15 +212,21 @@ def _place(place: Place, findings: Iterable[Finding]) -> PlaceVerdict:
 
 
 def _subjects(told: Told, outcomes: Sequence[Outcome], broken: Sequence[Outcome]) -> dict[str, Subject | list[Subject]]:
-    from . import codec
     from .checkup import subjects
 
     every = subjects([*outcomes, *broken])
     if told.failures:
-        every["failure"] = [Subject(status="ok", fact=codec.plain(one)) for one in told.failures]
+        every["failure"] = [Subject(status="ok", fact=_pruned(asdict(one))) for one in told.failures]
     else:
         every["failure"] = Subject(status="absent", reason=say("no failure was found in the text"))
     return every
+
+
+def _pruned(value: Any) -> Any:
+    """Without fields that hold nothing, as every fact in a report."""
+    if isinstance(value, dict):
+        return {name: _pruned(inner) for name, inner in value.items() if inner not in ("", (), None)}
+    return [_pruned(inner) for inner in value] if isinstance(value, (tuple, list)) else value
 
 
 def _rules(asked: Sequence[Verdict], errors: tuple[Broken, ...]) -> Rules:
@@ -237,5 +243,3 @@ def _rules(asked: Sequence[Verdict], errors: tuple[Broken, ...]) -> Rules:
         errors=errors,
         silent=tuple(Passed(code=rule.code, title=rule.title) for rule in silent),
     )
-
-

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from . import facts
 from .entrypoints import GROUP, Point, points
+from .facts import Failure
 from .formats import Format
 from .outcome import Outcome, subject_of
 from .probe import Probe
@@ -54,6 +55,13 @@ class Plugins:
         return tuple(kept[code] for code in sorted(kept))
 
     @cached_property
+    def text_rules(self) -> tuple[Rule, ...]:
+        """Those about a failure in a text; ivdoctor's own modules of other rules (`ivd4xx`, not `ivd45x`) are not loaded for it."""
+        wanted = [point for point in self._points["rules"] if not (point.value.startswith(OWN) and point.name.endswith("xx"))]
+        found = sorted(self._load("rules", Rule, wanted, told=True), key=lambda one: not one.builtin)
+        return tuple(sorted({one.code: one for one in reversed(found) if one.asks_for(Failure)}.values(), key=lambda one: one.code))
+
+    @cached_property
     def formats(self) -> tuple[Format, ...]:
         """By name."""
         return tuple(sorted(self._load("formats", Format), key=lambda one: one.name))
@@ -89,12 +97,14 @@ class Plugins:
 
     def broken(self, kind: str) -> tuple[Outcome, ...]:
         """What went wrong in loading `probes`, `rules` or `formats`."""
-        getattr(self, kind)
+        if kind not in self._broken:
+            getattr(self, kind)
         return tuple(self._broken[kind])
 
-    def _load(self, kind: str, of: type[T], points: Iterable[Point] | None = None) -> list[T]:
+    def _load(self, kind: str, of: type[T], points: Iterable[Point] | None = None, *, told: bool = False) -> list[T]:
+        """All points of a group, or some; what breaks is told where it is all, or where it is asked for."""
         broken: list[Outcome] = []
-        if points is None:
+        if points is None or told:
             self._broken[kind] = broken
         found: list[T] = []
         for point in self._points[kind] if points is None else points:

@@ -9,7 +9,25 @@ from ..report import Grid, Report
 from ..text import say
 from . import Format
 from ._markdown import cell, code, details, fence, prose, summary_html, table
-from ._words import VERDICTS, because, broken, counts, facts, grave, harmless, heading, how, measured, named, notes, skipped, spot, told, unseen, verdict
+from ._words import (
+    VERDICTS,
+    because,
+    broken,
+    counts,
+    facts,
+    grave,
+    harmless,
+    heading,
+    how,
+    measured,
+    named,
+    notes,
+    skipped,
+    spot,
+    told,
+    unseen,
+    verdict,
+)
 
 LIMIT = 60_000
 """Characters; GitHub refuses an issue above 65,536."""

@@ -1,7 +1,8 @@
 """How messages name dtypes, over a decade of releases: one name for each, and the device where the name tells it."""
 
-import re
 from functools import cache
+
+from .patterns import Lazy
 
 NAMES = {
     "half": "float16",
@@ -33,14 +34,14 @@ NAMES = {
 }
 """C++, NumPy and short names to torch's."""
 
-OWN = re.compile(r"float(?:16|32|64)|bfloat16|u?int(?:8|16|32|64)|bool|complex(?:32|64|128)|float8_e[45]m[23]\w{0,6}|float8_e8m0fnu|float4_e2m1fn_x2")
+OWN = Lazy(r"float(?:16|32|64)|bfloat16|u?int(?:8|16|32|64)|bool|complex(?:32|64|128)|float8_e[45]m[23]\w{0,6}|float8_e8m0fnu|float4_e2m1fn_x2")
 """torch's own names."""
 
 DEVICES = ("cuda", "cpu", "mps", "xpu", "npu", "hpu", "xla", "hip")
 
-PREFIX = re.compile(r"(?:struct\s+|class\s+)?(?:c\s?10::?|at::|torch\.|numpy\.|np\.)*\s*")
-TENSOR = re.compile(r"(?P<device>[a-z]{2,4}\.)?(?P<name>\w+?)tensor")
-TYPE = re.compile(r"(?P<device>cuda|cpu|mps|xpu|npu|hpu|xla|hip)(?P<name>\w+?)type")
+PREFIX = Lazy(r"(?:struct\s+|class\s+)?(?:c\s?10::?|at::|torch\.|numpy\.|np\.)*\s*")
+TENSOR = Lazy(r"(?P<device>[a-z]{2,4}\.)?(?P<name>\w+?)tensor")
+TYPE = Lazy(r"(?P<device>cuda|cpu|mps|xpu|npu|hpu|xla|hip)(?P<name>\w+?)type")
 
 INTEGERS = frozenset({"int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"})
 PACKED = frozenset({"uint8", "int8"})

@@ -2,16 +2,18 @@
 
 import re
 
+from .patterns import Lazy
+
 HINTS = {
-    "backward": re.compile(r"\bbackward\b|\.backward\(", re.IGNORECASE),
-    "autocast": re.compile(r"autocast|custom_fwd|torch\.amp|cuda\.amp", re.IGNORECASE),
-    "lora": re.compile(r"\blora\w*|\bpeft\b", re.IGNORECASE),
-    "offload": re.compile(r"offload", re.IGNORECASE),
-    "training": re.compile(r"\btrain(?:er|ing|\.py|_step)|training_step|accelerator\.backward|\.fit\(", re.IGNORECASE),
-    "half-in-code": re.compile(r"\.half\(\)|torch\.float16|--fp16|--half", re.IGNORECASE),
-    "awq": re.compile(r"\bawq\b|awq_|gptq|exllama", re.IGNORECASE),
-    "vllm": re.compile(r"\bvllm\b", re.IGNORECASE),
-    "cpu": re.compile(r"device=['\"]?cpu|--cpu|\.cpu\(\)|map_location=['\"]cpu", re.IGNORECASE),
+    "backward": Lazy(r"\bbackward\b|\.backward\(", re.IGNORECASE),
+    "autocast": Lazy(r"autocast|custom_fwd|torch\.amp|cuda\.amp", re.IGNORECASE),
+    "lora": Lazy(r"\blora\w*|\bpeft\b", re.IGNORECASE),
+    "offload": Lazy(r"offload", re.IGNORECASE),
+    "training": Lazy(r"\btrain(?:er|ing|\.py|_step)|training_step|accelerator\.backward|\.fit\(", re.IGNORECASE),
+    "half-in-code": Lazy(r"\.half\(\)|torch\.float16|--fp16|--half", re.IGNORECASE),
+    "awq": Lazy(r"\bawq\b|awq_|gptq|exllama", re.IGNORECASE),
+    "vllm": Lazy(r"\bvllm\b", re.IGNORECASE),
+    "cpu": Lazy(r"device=['\"]?cpu|--cpu|\.cpu\(\)|map_location=['\"]cpu", re.IGNORECASE),
 }
 """By the name that rules ask for."""
 

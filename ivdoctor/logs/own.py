@@ -1,27 +1,28 @@
 """Reports of ivdoctor's own inside a text: what they demonstrate is no failure of the text, and what they say of the machine is true."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .patterns import Lazy
+
 BEGINNINGS = (
-    (re.compile(r"## ivdoctor: [A-Z]"), re.compile("<!-- end of ivdoctor report -->")),
-    (re.compile(r"ivdoctor \d+\.\d+\S*, tables of \d{4}-"), re.compile(r"(?:READY|NOT READY|UNDETERMINED|EXPLAINED|NOT RECOGNISED|NO FAILURE FOUND): ")),
-    (re.compile(r"\s*\{?\s*\"schema\": ?\"ivdoctor\.(?:report|snapshot)/"), re.compile(r"\}")),
+    (Lazy(r"## ivdoctor: [A-Z]"), Lazy("<!-- end of ivdoctor report -->")),
+    (Lazy(r"ivdoctor \d+\.\d+\S*, tables of \d{4}-"), Lazy(r"(?:READY|NOT READY|UNDETERMINED|EXPLAINED|NOT RECOGNISED|NO FAILURE FOUND): ")),
+    (Lazy(r"\s*\{?\s*\"schema\": ?\"ivdoctor\.(?:report|snapshot)/"), Lazy(r"\}")),
 )
 """How one begins and ends: in Markdown, at the terminal, as JSON."""
 
-LINE = re.compile(r"(?:\| | {2})(?P<subject>torch|gpu|driver)\s{1,12}(?:\| )?(?P<text>[^|\n]{2,600}?)(?: \|)?$")
+LINE = Lazy(r"(?:\| | {2})(?P<subject>torch|gpu|driver)\s{1,12}(?:\| )?(?P<text>[^|\n]{2,600}?)(?: \|)?$")
 """A line of the summary, in Markdown or at the terminal."""
-VERSION = re.compile(r"\d[\w.+]{2,40}")
-DRIVER = re.compile(r"NVIDIA (?P<version>[\d.]{3,20}), CUDA (?P<cuda>[\d.]{3,6})")
+VERSION = Lazy(r"\d[\w.+]{2,40}")
+DRIVER = Lazy(r"NVIDIA (?P<version>[\d.]{3,20}), CUDA (?P<cuda>[\d.]{3,6})")
 
 
 @dataclass(slots=True)
 class Own:
     """Whether a line is part of such a report."""
 
-    end: re.Pattern[str] | None = None
+    end: Lazy | None = None
     count: int = 0
 
     def holds(self, line: str) -> bool:

@@ -10,10 +10,11 @@ from . import hints
 from .lines import clean, split
 from .messages import Told, recognise
 from .own import Own, surroundings
+from .patterns import Lazy
 from .refine import category
 from .scan import Bytes, Passage, Skip, passages
 from .surroundings import Surroundings
-from .traceback import FINAL, error, frames
+from .traceback import FILE, FINAL, error, frames
 
 ENOUGH = 16
 """How often one message's traceback is read; further tellings are counted."""
@@ -31,7 +32,7 @@ LONGEST = 600
 NEAR = 12
 """Lines before a message that are looked at for hints."""
 
-WRAPPERS = re.compile(
+WRAPPERS = Lazy(
     r"Engine core initialization failed|See root cause above|EngineDeadError|RayTaskError|ChildFailedError|ProcessExitedException|ProcessRaisedException"
     r"|terminated with the following error|BackendCompilerFailed|InductorError|CalledProcessError|KeyboardInterrupt|SystemExit|BrokenPipeError|GracefulExit"
     r"|DataLoader worker|CancelledError|Set TORCH_LOGS|error_file:|StopIteration|FutureWarning|DeprecationWarning|UserWarning|RuntimeWarning|SyntaxWarning"
@@ -77,7 +78,7 @@ class Reading:
                     self.surroundings.feed(said)
                 return
             self.surroundings.feed(whole)
-        if not line:
+        if not line or FILE.match(line):
             return
         following = ""
         told = recognise(line)

@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from ..facts import Frame, Operand
 from .dtypes import EIGHT_BITS, INTEGERS, PACKED
 from .messages import Told
+from .patterns import Lazy
 
-PRODUCT = re.compile(r"addmm|bmm|gemm|addmv|matmul|\bdot\b", re.IGNORECASE)
-NORM = re.compile(r"layer_?norm|rms_?norm|group_?norm|batch_?norm|instance_?norm", re.IGNORECASE)
-ATTENTION = re.compile(r"scaled_dot_product_attention|flash_attn_\w*func|memory_efficient_attention")
-CONVOLUTION = re.compile(r"\bF\.conv\dd|conv\dd\(|_conv_forward")
-FOUR_BIT = re.compile(r"linear4bit|matmul_4bit|linear8bit|matmul_8bit|bnb_4bit|dequantize_4bit", re.IGNORECASE)
+PRODUCT = Lazy(r"addmm|bmm|gemm|addmv|matmul|\bdot\b", re.IGNORECASE)
+NORM = Lazy(r"layer_?norm|rms_?norm|group_?norm|batch_?norm|instance_?norm", re.IGNORECASE)
+ATTENTION = Lazy(r"scaled_dot_product_attention|flash_attn_\w*func|memory_efficient_attention")
+CONVOLUTION = Lazy(r"\bF\.conv\dd|conv\dd\(|_conv_forward")
+FOUR_BIT = Lazy(r"linear4bit|matmul_4bit|linear8bit|matmul_8bit|bnb_4bit|dequantize_4bit", re.IGNORECASE)
 
 CLASHES = frozenset({"conv-input-param-dtype-mismatch", "matmul-dtype-mismatch", "operand-dtype-mismatch"})
 """Said of two tensors whose types differ, whatever they are."""
 
 KERNELS = {"float16": "cpu-half-op-unsupported", "bfloat16": "bf16-op-unsupported"}
-NEEDS_HALF_ON_CPU = re.compile(r"cuda|mps|xpu|hip", re.IGNORECASE)
+NEEDS_HALF_ON_CPU = Lazy(r"cuda|mps|xpu|hip", re.IGNORECASE)
 
 
-def category(told: Told, frames: Sequence[Frame], nearby: str) -> str:
+def category(told: Told, frames: Sequence[Frame], nearby: str) -> str:  # noqa: PLR0911  # one return a kind
     """
     The slug of the kind of failure.
 
@@ -58,7 +59,7 @@ def _kernel(told: Told) -> str:
     return KERNELS.get(dtype, "op-dtype-unsupported")
 
 
-def _clash(told: Told, frames: Sequence[Frame], nearby: str) -> str:
+def _clash(told: Told, frames: Sequence[Frame], nearby: str) -> str:  # noqa: PLR0911  # one return a kind
     dtypes = {one.dtype for one in told.operands}
     devices = {one.device for one in told.operands if one.device}
     if len(devices) > 1:

@@ -8,6 +8,7 @@ from ..outcome import Outcome, subject_of
 from ..tables import table
 from ..text import printable, say
 from . import surroundings_parse as parse
+from .patterns import Lazy
 from .surroundings_facts import Notes, facts
 
 LONGEST = 1024
@@ -18,7 +19,7 @@ MOST = 64
 
 DIGITS = frozenset("0123456789")
 
-HEAD = re.compile(r"Package\s+Version\b|(?:# )?Name\s+Version\s+Build\b")
+HEAD = Lazy(r"Package\s+Version\b|(?:# )?Name\s+Version\s+Build\b")
 """Of the tables of pip, conda and mamba; conda's has no dashes below it."""
 
 KEYS = {

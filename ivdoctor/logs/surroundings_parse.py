@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from .patterns import Lazy
+
 MARKS = " \t-*|>`\U0001f917"
 """What may stand before a line's own text: lists, tables, quotes, code, and the emblem that diffusers prints."""
 
@@ -16,13 +18,13 @@ MACHINES = frozenset({"x86_64", "amd64", "i686", "aarch64", "arm64", "armv7l", "
 MODES = frozenset({"On", "Off", "WDDM", "TCC", "MCDM", "N/A"})
 """What nvidia-smi puts behind the name: the persistence mode, or the driver model of Windows."""
 
-NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})+(?:[0-9A-Za-z.+!_~-]{0,60}[0-9A-Za-z])?")
-MAKER = re.compile(r"(?i)(?:nvidia|amd|tesla|geforce|quadro|titan|grid|radeon|instinct|[gr]tx)\b|[ABHLTVPKM]\d{1,4}(?![\w.])")
-TITLE_WORD = re.compile(r"[A-Z0-9(][\w.()/+-]{0,40}|with")
+NUMBER = Lazy(r"[0-9]{1,9}(?:\.[0-9]{1,9})+(?:[0-9A-Za-z.+!_~-]{0,60}[0-9A-Za-z])?")
+MAKER = Lazy(r"(?i)(?:nvidia|amd|tesla|geforce|quadro|titan|grid|radeon|instinct|[gr]tx)\b|[ABHLTVPKM]\d{1,4}(?![\w.])")
+TITLE_WORD = Lazy(r"[A-Z0-9(][\w.()/+-]{0,40}|with")
 """Of a device's title; a sentence has other words too."""
 
-PCI = re.compile(r"[0-9A-Fa-f]{0,4}([0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2})\.[0-9A-Fa-f]")
-USED = re.compile(r"\s*\d{1,8}MiB\s*/\s*(\d{1,8})MiB\s*")
+PCI = Lazy(r"[0-9A-Fa-f]{0,4}([0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2})\.[0-9A-Fa-f]")
+USED = Lazy(r"\s*\d{1,8}MiB\s*/\s*(\d{1,8})MiB\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,28 +4,29 @@ import re
 from collections.abc import Sequence
 
 from ..facts import Frame
+from .patterns import Lazy
 
-FILE = re.compile(r"^\s{0,40}(?:\|\s{0,8})?File \"(?P<file>[^\"\n]{1,400})\", line (?P<line>\d{1,7})(?:, in (?P<function>[^\n]{1,120}))?")
-TORN = re.compile(r"^(?P<file>[^\s\"]{1,400}\.py)\", line (?P<line>\d{1,7})(?:, in (?P<function>[^\n]{1,120}))?")
+FILE = Lazy(r"^\s{0,40}(?:\|\s{0,8})?File \"(?P<file>[^\"\n]{1,400})\", line (?P<line>\d{1,7})(?:, in (?P<function>[^\n]{1,120}))?")
+TORN = Lazy(r"^(?P<file>[^\s\"]{1,400}\.py)\", line (?P<line>\d{1,7})(?:, in (?P<function>[^\n]{1,120}))?")
 """The beginning of the line is cut off."""
-CELL = re.compile(
+CELL = Lazy(
     r"^\s{0,8}(?:File )?(?P<file>(?:Cell In ?\[\d{1,5}\]|<ipython-input-[\w-]{1,40}>|[^\s:()]{1,300}\.py)),? ?(?:line (?P<line>\d{1,7})|:(?P<at>\d{1,7})(?=,| in)|in (?P<name>[\w<>.]{1,80})\()"
 )
-ARROW = re.compile(r"^\s{0,8}-{1,6}> ?(?P<line>\d{1,7}) ?(?P<code>[^\n]{0,300})")
-HEADER = re.compile(r"Traceback \(most recent call last\)|^-{60,}$")
-FINAL = re.compile(r"^(?:[A-Za-z_][\w.]{0,120}\.)?(?P<error>[A-Z]\w{0,60}(?:Error|Exception|Warning|Interrupt|Exit|NansException))(?::|$)")
+ARROW = Lazy(r"^\s{0,8}-{1,6}> ?(?P<line>\d{1,7}) ?(?P<code>[^\n]{0,300})")
+HEADER = Lazy(r"Traceback \(most recent call last\)|^-{60,}$")
+FINAL = Lazy(r"^(?:[A-Za-z_][\w.]{0,120}\.)?(?P<error>[A-Z]\w{0,60}(?:Error|Exception|Warning|Interrupt|Exit|NansException))(?::|$)")
 """The last line of a traceback."""
-CARET = re.compile(r"^[\s~^]*$")
+CARET = Lazy(r"^[\s~^]*$")
 
 MOST = 12
 """Frames that are kept: the innermost."""
 FARTHEST = 400
 """Lines that are looked back."""
 
-PACKAGES = re.compile(r"[/\\](?:site|dist)-packages[/\\]([\w-]{1,60})")
-STANDARD = re.compile(r"[/\\]lib[/\\]python3\.\d{1,2}[/\\]|[/\\]Python3\d{1,2}[/\\]lib[/\\]|^<frozen |^<string>$", re.IGNORECASE)
-REMOTE = re.compile(r"[/\\]transformers_modules[/\\]")
-CHECKOUT = re.compile(
+PACKAGES = Lazy(r"[/\\](?:site|dist)-packages[/\\]([\w-]{1,60})")
+STANDARD = Lazy(r"[/\\]lib[/\\]python3\.\d{1,2}[/\\]|[/\\]Python3\d{1,2}[/\\]lib[/\\]|^<frozen |^<string>$", re.IGNORECASE)
+REMOTE = Lazy(r"[/\\]transformers_modules[/\\]")
+CHECKOUT = Lazy(
     r"[/\\](torch|transformers|vllm|sglang|deepspeed|accelerate|diffusers|peft|trl|bitsandbytes|flash_attn|xformers|triton|unsloth|lightning|comfy|lmdeploy|optimum)[/\\]"
 )
 """A library that runs from its own checkout."""

@@ -110,9 +110,7 @@ def integers_expected_or_found(failure: Failure) -> Iterator[Problem]:
     floats = {"float16", "bfloat16", "float32", "float64"}
     wants_index = failure.family in ("index-types", "index-tensors") or dtypes.get("expected") == "int64"
     if wants_index and not (dtypes.get("found") in floats and dtypes.get("expected") not in ("int64", None, "")):
-        cure = fix(
-            say("Convert ids, targets and indices to integers, and masks to bool"), "other", "labels = labels.long()  # masks: mask.bool()"
-        )
+        cure = fix(say("Convert ids, targets and indices to integers, and masks to bool"), "other", "labels = labels.long()  # masks: mask.bool()")
         message = say("an index, a target or a mask has a dtype that the operator does not take")
     elif image:
         cure = fix(say("Convert the image to floating numbers first"), "other", "x = x.to(next(model.parameters()).dtype) / 255")
