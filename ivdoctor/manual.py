@@ -3,8 +3,10 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
+from .facts import Failure
 from .outcome import subject_of
 from .rule import Rule
+from .tables import table
 
 
 def page(rule: Rule) -> str:
@@ -19,7 +21,16 @@ def page(rule: Rule) -> str:
         ("status", rule.status),
     ]
     listed = "\n".join(f"- {name}: {value}" for name, value in facts)
-    return f"# {rule.code} {rule.name}\n\n{rule.manual}\n\n## Facts\n{listed}\n"
+    return f"# {rule.code} {rule.name}\n\n{rule.manual}\n\n{_messages(rule)}## Facts\n{listed}\n"
+
+
+def _messages(rule: Rule) -> str:
+    """What texts say when they tell of such a failure: an example of each family."""
+    if not (rule.category and rule.asks_for(Failure)):
+        return ""
+    firsts = {row["family"]: row["text"].splitlines()[0] for row in reversed(table("message_examples")) if row["category"] == rule.category}
+    listed = "\n".join(f"    {text}" for text in reversed(firsts.values()))
+    return f"## Messages\n{listed}\n\n"
 
 
 def index(rules: Iterable[Rule], style: str = "simple") -> str:
@@ -73,10 +84,14 @@ def main() -> None:
 
     readme = Path(sys.argv[1])
     own = [rule for rule in plugins().rules if rule.builtin]
-    check = cli.get_command(click.Context(cli), "check")
-    assert check is not None
-    helped = check.get_help(click.Context(check, info_name="ivdoctor check", terminal_width=100, max_content_width=100))
-    new = renewed(readme.read_text(encoding="utf-8"), {"rules": index(own, "github"), "check --help": f"```\n{helped}\n```"})
+    parts = {"rules": index([rule for rule in own if not rule.asks_for(Failure)], "github")}
+    parts["text rules"] = index([rule for rule in own if rule.asks_for(Failure)], "github")
+    for name in ("check", "explain"):
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        helped = command.get_help(click.Context(command, info_name=f"ivdoctor {name}", terminal_width=100, max_content_width=100))
+        parts[f"{name} --help"] = f"```\n{helped}\n```"
+    new = renewed(readme.read_text(encoding="utf-8"), parts)
     if "--check" not in sys.argv:
         readme.write_text(new, encoding="utf-8")
     elif new != readme.read_text(encoding="utf-8"):

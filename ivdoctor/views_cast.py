@@ -89,7 +89,9 @@ def survival(cast: Cast, limit: float) -> str:
     if cast.how == "miniature":
         return ""
     figures = ", ".join(f"{run.dtype} {run.relative_l2:.2g}" for run in cast.runs if run.usable)
-    moved = say("relative L2 after a cast to {figures} (limit {limit:g})", figures=figures, limit=limit) if figures else ""
+    beyond = [run.dtype for run in cast.runs if run.usable and not run.relative_l2 <= limit]
+    more = say("; beyond it: {formats}", formats=", ".join(beyond)) if beyond else ""
+    moved = say("relative L2 after a cast to {figures} (limit {limit:g}{more})", figures=figures, limit=limit, more=more) if figures else ""
     alone = say("{baseline} is what they were compared with, and was compared with nothing", baseline=cast.baseline) if cast.baseline_reason else ""
     return "; ".join(filter(None, [moved, alone]))
 

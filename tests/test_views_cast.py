@@ -12,7 +12,7 @@ from ivdoctor.report import Chart, Grid
 from ivdoctor.testing import a_cast, a_mismatch, a_place
 from ivdoctor.views import charts as every_chart
 from ivdoctor.views import grids as every_grid
-from ivdoctor.views_cast import STEPS, caption, charts, grids, told
+from ivdoctor.views_cast import STEPS, caption, charts, grids, survival, told
 
 PLACE = a_place("sm_80", "NVIDIA A100-SXM4-80GB")
 
@@ -240,3 +240,11 @@ def test_the_made_up_drift_rises() -> None:
     """Or the pictures of the tests would prove little."""
     (bf16, _) = a_cast().runs
     assert all(one.relative_l2 <= two.relative_l2 for one, two in pairwise(bf16.modules))
+
+
+def test_the_last_line_says_which_casts_are_beyond_the_limit() -> None:
+    """With `--dtype auto` no cast is asked about, so a READY stands beside figures that are beyond a limit: it must not hide that."""
+    cast = a_cast()
+    assert "beyond" not in survival(cast, 0.5)
+    beyond = [run.dtype for run in cast.runs if run.usable]
+    assert survival(cast, 1e-9).endswith(f"(limit 1e-09; beyond it: {', '.join(beyond)})")
