@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
@@ -46,11 +47,10 @@ class _Again:
     """A stream of which something has been read."""
 
     def __init__(self, first: bytes, rest: "Bytes") -> None:
-        self._first, self._rest = first, rest
+        self._first, self._rest = BytesIO(first), rest
 
     def read(self, size: int, /) -> bytes:
-        part, self._first = self._first[:size], self._first[size:]
-        return part or self._rest.read(size)
+        return self._first.read(size) or self._rest.read(size)
 
 
 def read(stream: "Bytes") -> Told:
@@ -59,7 +59,9 @@ def read(stream: "Bytes") -> Told:
 
     first = stream.read(PEEK)
     if OWN_JSON.match(first):
-        return _own(first + stream.read(LARGEST))
+        first += stream.read(LARGEST)
+        if told := _own(first):
+            return told
     reading = look(_Again(first, stream))
     redactor = Redactor(Identity.here())
     return Told(
@@ -69,8 +71,8 @@ def read(stream: "Bytes") -> Told:
     )
 
 
-def _own(text: bytes) -> Told:
-    """A report or a snapshot as JSON: its facts about the machine, and the failures of an earlier explanation."""
+def _own(text: bytes) -> Told | None:
+    """A report or a snapshot as JSON: its facts about the machine, and the failures of an earlier explanation; None where it is torn or more follows."""
     from . import codec
 
     try:
@@ -80,7 +82,7 @@ def _own(text: bytes) -> Told:
         failures = [codec.build(one["fact"], Failure) for one in subjects.get("failure", []) if isinstance(one, dict)]
         outcomes = [_outcome(one) for one in listed]
     except (codec.Malformed, AttributeError, KeyError, TypeError):
-        return Told(failures=(), outcomes=(), own_reports=1)
+        return None
     redactor = Redactor(Identity.here())
     kept = tuple(redactor.outcome(one) for one in outcomes if one is not None)
     return Told(failures=tuple(map(redactor.fact, failures)), outcomes=kept, own_reports=1)

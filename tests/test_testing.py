@@ -2,20 +2,24 @@
 
 import dataclasses
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from ivdoctor import codec, facts, testing
-from ivdoctor.facts import Asked, Cast, Cell, Driver, Kept, Mismatch, Place, Precision, Torch, Towers
+from ivdoctor import codec, explanation, facts, testing
+from ivdoctor.facts import Asked, Cast, Cell, Driver, Frame, Kept, Mismatch, Operand, Place, Precision, Torch, Towers
 from ivdoctor.finding import Problem, Severity
 from ivdoctor.rule import rule
+from ivdoctor.tables import table
 from ivdoctor.testing import (
     a_cast,
     a_checkpoint,
     a_cpu,
     a_device,
     a_driver,
+    a_failure,
+    a_frame,
     a_gpu,
     a_host,
     a_mismatch,
@@ -29,6 +33,7 @@ from ivdoctor.testing import (
     an_nvml_device,
     an_operation,
     findings,
+    operands,
     recorded,
     some_packages,
     verdict,
@@ -98,6 +103,8 @@ def test_a_finding_carries_the_name_of_the_place_given() -> None:
         a_model(),
         a_checkpoint(),
         an_amp(),
+        a_failure(),
+        a_failure("", frames=(a_frame(),), operands=operands(input="float16", bias=""), speakers=("rank 3",)),
         a_cast(),
         a_cast(how="miniature"),
         a_cast(baseline="bf16", overflow=("fp16",), kept=(Kept(name="inv_freq", what="rotary", off={"bf16": 0.4}, position=4096),)),
@@ -116,11 +123,11 @@ def test_every_fact_that_a_rule_can_need_has_a_builder() -> None:
         type(one)
         for one in (
             *(a_host(), a_cpu(), a_driver(), a_gpu(), a_torch(), some_packages(), an_environ(), a_place(), a_precision(), a_mismatch()),
-            *(a_model(), a_checkpoint(), a_cast(), an_amp()),
+            *(a_model(), a_checkpoint(), a_cast(), an_amp(), a_failure()),
         )
     }
     parts = {"Attempt", "Cell", "Device", "DtypeRow", "NvmlDevice", "Operation", "Package", "Site", "Switch", "Towers", "Trial", "Variable", "Asked"}
-    parts |= {"CastRun", "Drift", "Fed", "Kept", "Limits", "Misuse", "Rounding", "Step", "Stored"}
+    parts |= {"CastRun", "Drift", "Fed", "Frame", "Kept", "Limits", "Misuse", "Operand", "Rounding", "Step", "Stored"}
     known = {kind for name in facts.__all__ if dataclasses.is_dataclass(kind := getattr(facts, name)) and name not in parts}
     assert known == made
 
@@ -152,6 +159,38 @@ def test_a_precision_works_but_for_the_odd_operations() -> None:
     assert len(precision.operations) == 15
     assert [(one.dtype, one.name) for one in precision.operations if one.status != "works"] == [("bf16", "conv2d")]
     assert precision.bf16_flag is True
+
+
+@pytest.mark.parametrize("category", sorted({row["category"] for row in table("message_examples")}))
+def test_a_failure_is_what_reading_its_categorys_first_example_gives(category: str) -> None:
+    """With its own words, so that a rule sees what a text would tell it; and every category that a text can have is there."""
+    text = next(row["text"] for row in table("message_examples") if row["category"] == category)
+    (read,) = explanation.read(BytesIO(text.encode())).failures
+    assert a_failure(category) == read
+    assert (read.category, bool(read.family), read.count) == (category, True, 1)
+
+
+def test_a_failure_of_no_known_category_is_an_exception_that_nobody_knows() -> None:
+    """A plugin may have categories of its own; a field that does not exist is refused."""
+    assert (a_failure("").family, a_failure("").category, a_failure("").error) == ("", "", "AcmeError")
+    assert (a_failure("acme-flux").family, a_failure("acme-flux").category) == ("", "acme-flux")
+    assert a_failure("neg-oom", count=8).count == 8
+    with pytest.raises(TypeError):
+        a_failure(categori="neg-oom")
+
+
+def test_a_frame_is_the_users_own_unless_a_library_is_named() -> None:
+    """`own` and `raised` of a failure follow from it."""
+    failure = a_failure(frames=(a_frame(), a_frame(file="linear.py", library="torch")))
+    assert failure.own == Frame(file="train.py", line=12, function="step", code="loss = model(x)")
+    assert failure.raised == a_frame(file="linear.py", library="torch")
+
+
+def test_operands_are_named_by_their_roles_in_order() -> None:
+    """As the message says them; a role without a dtype is one that the text leaves open."""
+    assert operands(input="float16", bias="") == (Operand(role="input", dtype="float16"), Operand(role="bias"))
+    assert a_failure(operands=operands(mat1="float16", mat2="", out="float32")).dtypes == ("float16", "float32")
+    assert operands() == ()
 
 
 def passes(mismatch: Mismatch) -> list[Cell | Towers]:

@@ -39,9 +39,9 @@ OWN = Lazy(r"float(?:16|32|64)|bfloat16|u?int(?:8|16|32|64)|bool|complex(?:32|64
 
 DEVICES = ("cuda", "cpu", "mps", "xpu", "npu", "hpu", "xla", "hip")
 
-PREFIX = Lazy(r"(?:struct\s+|class\s+)?(?:c\s?10::?|at::|torch\.|numpy\.|np\.)*\s*")
+PREFIX = Lazy(r"(?:struct\s+|class\s+)?(?:c\s?10::?|at::|torch\.|numpy\.|np\.|ml_dtypes\.|thunder\.dtypes\.|tensor\(|dt_)*\s*")
 TENSOR = Lazy(r"(?P<device>[a-z]{2,4}\.)?(?P<name>\w+?)tensor")
-TYPE = Lazy(r"(?P<device>cuda|cpu|mps|xpu|npu|hpu|xla|hip)(?P<name>\w+?)type")
+TYPE = Lazy(r"(?P<device>cuda|cpu|mps|xpu|npu|hpu|xla|hip)(?P<name>\w+?)(?:type|tensor)")
 
 INTEGERS = frozenset({"int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"})
 PACKED = frozenset({"uint8", "int8"})
@@ -61,10 +61,10 @@ def read(token: str) -> tuple[str, str]:
     had_torch = text.startswith("torch.")
     text = PREFIX.sub("", text, count=1).strip()
     device = ""
-    if found := TENSOR.fullmatch(text):
-        device, text = (found["device"] or ("cpu." if had_torch else "")).rstrip("."), found["name"]
-    elif found := TYPE.fullmatch(text):
+    if found := TYPE.fullmatch(text):
         device, text = found["device"], found["name"]
+    elif found := TENSOR.fullmatch(text):
+        device, text = (found["device"] or ("cpu." if had_torch else "")).rstrip("."), found["name"]
     elif text.startswith("torch.") or "torch." in text:  # a message that was cut: `torch.cuda.Floa`
         text = text.rpartition("torch.")[2]
     if not device and had_torch and text.partition(".")[0] in DEVICES:

@@ -12,7 +12,6 @@ ESCAPES = Lazy(
     r"|\x1b[ -/]{0,4}[0-~]"
     r"|\[(?:0|[349][0-7]|[0-9]{1,2}(?:;[0-9]{1,3}){1,4})m"  # a paste that lost its escape character
 )
-UNSEEN = Lazy("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 WIDE = str.maketrans("（）：，“”‘’！＝　", "():,\"\"''!= ")  # noqa: RUF001  # what a Chinese input method writes
 """Full-width forms that stand inside quoted messages."""
 
@@ -45,12 +44,13 @@ BAR = 60
 
 def clean(raw: str) -> str:
     """The line without terminal sequences and characters that nobody sees; at most LONGEST characters."""
-    if not raw.isascii() or not raw.isprintable():
+    if not raw.isascii():
         raw = raw.translate(WIDE)
-    if "[" in raw:
+    seen = raw.isprintable()
+    if not seen or "[" in raw:
         raw = ESCAPES.sub("", raw)
-    if not raw.isprintable():
-        raw = UNSEEN.sub("", raw.replace("\t", "    "))
+    if not seen:
+        raw = "".join(one if one.isprintable() else " " if one.isspace() else "" for one in raw.replace("\t", "    "))
     return raw[:LONGEST].rstrip()
 
 

@@ -7,13 +7,19 @@ from .patterns import Lazy
 
 BEGINNINGS = (
     (Lazy(r"## ivdoctor: [A-Z]"), Lazy("<!-- end of ivdoctor report -->")),
-    (Lazy(r"ivdoctor \d+\.\d+\S*, tables of \d{4}-"), Lazy(r"(?:READY|NOT READY|UNDETERMINED|EXPLAINED|NOT RECOGNISED|NO FAILURE FOUND): ")),
-    (Lazy(r"\s*\{?\s*\"schema\": ?\"ivdoctor\.(?:report|snapshot)/"), Lazy(r"\}")),
+    (
+        Lazy(r"ivdoctor \d{1,4}\.\d{1,4}\S{0,40}, tables of \d{4}-"),
+        Lazy(r"(?:READY|NOT READY|UNDETERMINED|EXPLAINED|NOT RECOGNISED|NO FAILURE FOUND): "),
+    ),
+    (Lazy(r"\s*(?:\{\s*)?\"schema\": ?\"ivdoctor\.(?:report|snapshot)/"), Lazy(r"\}")),
 )
 """How one begins and ends: in Markdown, at the terminal, as JSON."""
 
 LINE = Lazy(r"(?:\| | {2})(?P<subject>torch|gpu|driver)\s{1,12}(?:\| )?(?P<text>[^|\n]{2,600}?)(?: \|)?$")
 """A line of the summary, in Markdown or at the terminal."""
+LABEL = Lazy(r"\s*\"label\": ?\"(?P<subject>torch|gpu|driver)\"")
+TEXT = Lazy(r"\s*\"text\": ?\"(?P<text>[^\"\n]{2,600})\"")
+"""The same line in JSON, over two lines."""
 VERSION = Lazy(r"\d[\w.+]{2,40}")
 DRIVER = Lazy(r"NVIDIA (?P<version>[\d.]{3,20}), CUDA (?P<cuda>[\d.]{3,6})")
 
@@ -24,6 +30,8 @@ class Own:
 
     end: Lazy | None = None
     count: int = 0
+    label: str = ""
+    """What the next line of JSON tells of."""
 
     def holds(self, line: str) -> bool:
         """Whether this line belongs to a report; the next line is asked next."""
@@ -37,17 +45,22 @@ class Own:
                 return True
         return False
 
+    def surroundings(self, line: str) -> Iterator[str]:
+        """What a line of a report says of the machine, as torch's and NVIDIA's own tools would."""
+        label, self.label = self.label, ""
+        if found := LINE.match(line):
+            yield from _surroundings(found["subject"], found["text"].strip())
+        elif found := LABEL.match(line):
+            self.label = found["subject"]
+        elif label and (found := TEXT.match(line)):
+            yield from _surroundings(label, found["text"].strip())
 
-def surroundings(line: str) -> Iterator[str]:
-    """What a line of a report says of the machine, as torch's and NVIDIA's own tools would."""
-    found = LINE.match(line)
-    if found is None:
-        return
-    text = found["text"].strip()
-    if found["subject"] == "torch" and (version := VERSION.match(text)):
+
+def _surroundings(subject: str, text: str) -> Iterator[str]:
+    if subject == "torch" and (version := VERSION.match(text)):
         yield f"PyTorch version: {version[0]}"
-    elif found["subject"] == "gpu":
+    elif subject == "gpu":
         for index, device in enumerate(text.split("; ")):
             yield f"GPU {index}: {device.rpartition(' (')[0] or device}"
-    elif found["subject"] == "driver" and (driver := DRIVER.match(text)):
+    elif subject == "driver" and (driver := DRIVER.match(text)):
         yield f"Driver Version: {driver['version']}   CUDA Version: {driver['cuda']}"

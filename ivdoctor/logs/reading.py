@@ -9,7 +9,7 @@ from ..outcome import Outcome
 from . import hints
 from .lines import clean, split
 from .messages import Told, recognise
-from .own import Own, surroundings
+from .own import Own
 from .patterns import Lazy
 from .refine import category
 from .scan import Bytes, Passage, Skip, passages
@@ -20,6 +20,8 @@ ENOUGH = 16
 """How often one message's traceback is read; further tellings are counted."""
 DIFFERENT = 64
 """Different failures that are told apart; a log with more has one cause, and many words for it."""
+MESSAGES = 1024
+"""Different messages that are counted."""
 UNKNOWN = 8
 """Exceptions nobody knows that are kept."""
 SKIPPED = 4096
@@ -54,6 +56,8 @@ class Reading:
     """Lines far into a text that need no second look."""
     owed: dict[bytes, object] = field(default_factory=dict)
     """The failures whose tellings are counted there."""
+    inside: int = 0
+    """The last line that may belong to a message of many lines."""
     own: Own = field(default_factory=Own)
     """Where in a report of ivdoctor's own the text is."""
 
@@ -74,11 +78,11 @@ class Reading:
         who, line = split(whole)
         if passage.number:
             if self.own.holds(whole):
-                for said in surroundings(whole):
+                for said in self.own.surroundings(whole):
                     self.surroundings.feed(said)
                 return
             self.surroundings.feed(whole)
-        if not line or FILE.match(line):
+        if not line or FILE.match(line) or CODE.match(line) or self._inside(passage, line):
             return
         following = ""
         told = recognise(line)
@@ -94,14 +98,19 @@ class Reading:
     def _known(self, passage: Passage, who: str, line: str, following: str, told: Told) -> None:
         message = _message(line, following, told)
         words = (told.family, re.sub(r"0x[0-9a-f]+|\d{4,}", "#", message))
-        self.seen[words] = self.seen.get(words, 0) + 1 if words in self.seen or len(self.seen) < 4 * DIFFERENT else 0
-        if self.seen[words] > ENOUGH or not self.seen[words]:
+        times = self.seen.get(words, 0) + 1
+        if times == 1 and len(self.seen) >= MESSAGES:
+            return
+        self.seen[words] = times
+        if times > ENOUGH:
             self._again(self.keys.get(words), who)
             self._skip(passage, self.keys.get(words))
             return
         before = _before(passage, who)
         path = frames(before)
-        nearby = "\n".join([*before[-NEAR:], line, *_lines(passage, who)[:AFTER]])
+        block = BLOCKS.get(told.family, 0)
+        self.inside = passage.number + block if block else self.inside
+        nearby = "\n".join([*before[-NEAR:], line, *_lines(passage, who, block or FOLLOWING)[: block or AFTER]])
         failure = Failure(
             family=told.family,
             category=category(told, path, nearby),
@@ -125,6 +134,12 @@ class Reading:
         elif len(self.known) < DIFFERENT:
             self.known[key] = failure
 
+    def _inside(self, passage: Passage, line: str) -> bool:
+        """Whether the line belongs to a message of many lines that is known already."""
+        if line.startswith("Traceback") or FINAL.match(line):
+            self.inside = 0
+        return 0 < passage.number <= self.inside
+
     def _again(self, key: object, who: str, times: int = 1) -> None:
         if (failure := self.known.get(key)) and times:
             speakers = (*failure.speakers, who) if who and who not in failure.speakers and len(failure.speakers) < SPEAKERS else failure.speakers
@@ -145,9 +160,13 @@ class Reading:
         name, words = found["error"], re.sub(r"\d+", "#", line)[:200]
         if words in self.unknown:
             self.unknown[words] = replace(self.unknown[words], count=self.unknown[words].count + 1)
-        elif len(self.unknown) < UNKNOWN and (path := frames(_before(passage, who))):
-            message = line.strip().partition(":")[2].strip() or line.strip()
-            self.unknown[words] = Failure(family="", category="", error=name, message=message[:LONGEST], frames=path, line=passage.number)
+            return
+        path = frames(_before(passage, who))
+        message = line.strip().partition(":")[2].strip()
+        if len(self.unknown) < UNKNOWN and (path or (passage.number and message)):
+            self.unknown[words] = Failure(
+                family="", category="", error=name, message=(message or line.strip())[:LONGEST], frames=path, line=passage.number
+            )
 
 
 def read(stream: Bytes) -> Reading:
@@ -166,14 +185,20 @@ def _may_go_on(line: str, told: Told | None) -> bool:
     return lowered.endswith((",", "(", "the", "same", "to", "and", "for", "only", "but", ":")) or "query/key/value" in lowered or "cublas" in lowered
 
 
+BLOCKS = {"xformers-none": 60}
+"""Families whose message is a list of reasons, and the lines that it may take."""
+
+CODE = Lazy(r"\s*(?:raise |warnings\.warn\(|logger\.\w+\(|logging\.\w+\(|print\()")
+"""A line of the program that quotes the message it is about to raise."""
+
 WHOLE = frozenset({"several-devices", "unscale-fp16", "out-of-memory", "no-kernel-image", "missing-package", "driver", "quant-scheme-frames"})
 """Families whose one line says it all."""
 
 
-def _lines(passage: Passage, who: str) -> list[str]:
+def _lines(passage: Passage, who: str, most: int = FOLLOWING) -> list[str]:
     """The next few lines of the same speaker."""
-    raw = passage.after().decode("utf-8", "replace").split("\n")[1 : 4 * FOLLOWING]
-    return [line for speaker, line in map(split, map(clean, raw)) if speaker == who][:FOLLOWING]
+    raw = passage.after().decode("utf-8", "replace").split("\n")[1 : 4 * most]
+    return [line for speaker, line in map(split, map(clean, raw)) if speaker == who][:most]
 
 
 def _following(passage: Passage, who: str) -> str:
@@ -202,9 +227,13 @@ def _message(line: str, following: str, told: Told) -> str:
     begins = max(0, told.start - LONGEST // 2)
     text = text[begins : max(told.end, len(line) if told.start < LONGEST // 2 else told.end)]
     name = error(text)
-    if name and f"{name}:" in text[: max(0, told.start - begins) + 1]:
-        text = text.partition(f"{name}:")[2]
-    return " ".join(text.split())[:LONGEST].strip("` ") or " ".join(line.split())[:LONGEST]
+    if name and f"{name}:" in text[: max(0, told.end - begins)]:
+        text = text.rpartition(f"{name}:")[2] if text.count(f"{name}:") == 1 else text.partition(f"{name}:")[2]
+    text = " ".join(text.split())[:LONGEST].strip()
+    for mark in "`'\"":
+        if text.count(mark) % 2:  # the mark that opened it stands before the exception
+            text = text.rstrip(mark)
+    return text or " ".join(line.split())[:LONGEST]
 
 
 def _key(failure: Failure) -> object:

@@ -8,7 +8,10 @@ from .dtypes import EIGHT_BITS, INTEGERS, PACKED
 from .messages import Told
 from .patterns import Lazy
 
-PRODUCT = Lazy(r"addmm|bmm|gemm|addmv|matmul|\bdot\b", re.IGNORECASE)
+BITS = Lazy(r"bitwise|[lr]?shift|_xor", re.IGNORECASE)
+EXTENSION = Lazy(r"roi_|roialign|roipool|deform|^nms|^_$|carafe|knn|cluster|furthest|three_nn|ball_query|voxel|_attn_forward", re.IGNORECASE)
+"""Operators of torchvision, detectron2, mmcv and others, whose own kernels know few dtypes on any device."""
+PRODUCT = Lazy(r"addmm|bmm|gemm|addmv|matmul|\bdot(?:_general)?\b", re.IGNORECASE)
 NORM = Lazy(r"layer_?norm|rms_?norm|group_?norm|batch_?norm|instance_?norm", re.IGNORECASE)
 ATTENTION = Lazy(r"scaled_dot_product_attention|flash_attn_\w*func|memory_efficient_attention")
 CONVOLUTION = Lazy(r"\bF\.conv\dd|conv\dd\(|_conv_forward")
@@ -30,10 +33,16 @@ def category(told: Told, frames: Sequence[Frame], nearby: str) -> str:  # noqa: 
     """
     if told.family == "not-implemented":
         return _kernel(told)
+    if told.family == "xformers-none":
+        return _dispatch(nearby)
+    if told.family == "cudnn-types":
+        return _clash(told, frames, nearby) if "norm" not in told.op else "norm-dtype-mismatch"
     if told.family == "quant-method-gpu" and told.op.startswith("fp8"):
         return "fp8-unsupported-gpu"
     if told.family == "constant" and told.operands and told.operands[0].dtype == "float16":
         return "fp16-overflow"
+    if told.category == "index-write-dtype-mismatch" and any(one.dtype in INTEGERS for one in told.operands):
+        return "neg-integer-dtype"
     if told.category in CLASHES:
         return _clash(told, frames, nearby)
     if told.category == "op-dtype-unsupported" and _any(told.operands, EIGHT_BITS):
@@ -43,14 +52,18 @@ def category(told: Told, frames: Sequence[Frame], nearby: str) -> str:  # noqa: 
     return told.category
 
 
-def _kernel(told: Told) -> str:
+def _kernel(told: Told) -> str:  # noqa: PLR0911  # one return a kind
     """Of `"…" not implemented for '…'`."""
     dtype = told.operands[0].dtype if told.operands else ""
+    if BITS.search(told.op):
+        return "quant-kernel-dtype" if dtype in KERNELS and "shift" in told.op else "neg-integer-dtype"
+    if EXTENSION.search(told.op):
+        return "op-dtype-unsupported"
     if dtype.startswith(EIGHT_BITS):
         return "fp8-dtype-mismatch"
     if dtype in INTEGERS:
         return "quant-kernel-dtype" if PRODUCT.search(told.op) and dtype in {"uint8", "int8", "int32"} else "neg-integer-dtype"
-    if dtype in ("float32", "float64"):
+    if dtype == "float32":
         return "neg-integer-dtype"
     if "fft" in told.op.lower() and dtype in KERNELS:
         return "half-op-unsupported-fft"
@@ -59,7 +72,20 @@ def _kernel(told: Told) -> str:
     return KERNELS.get(dtype, "op-dtype-unsupported")
 
 
-def _clash(told: Told, frames: Sequence[Frame], nearby: str) -> str:  # noqa: PLR0911  # one return a kind
+def _dispatch(nearby: str) -> str:
+    """Of xformers, which lists why each of its kernels refuses: the reason that all of them share."""
+    if "bf16 is only supported on A100+" in nearby:
+        return "bf16-unsupported-gpu"
+    if "requires device with capability" in nearby:
+        return "flash-attn-needs-ampere"
+    if "dtype=torch.float32 (supported:" in nearby and "torch.float32)" in nearby.partition("supported because")[0]:
+        return "flash-attn-needs-half"
+    if "built with CUDA support" in nearby or "xFormers can't load" in nearby:
+        return "neg-missing-package"
+    return ""
+
+
+def _clash(told: Told, frames: Sequence[Frame], nearby: str) -> str:  # noqa: C901, PLR0911  # one return a kind
     dtypes = {one.dtype for one in told.operands}
     devices = {one.device for one in told.operands if one.device}
     if len(devices) > 1:
@@ -68,6 +94,12 @@ def _clash(told: Told, frames: Sequence[Frame], nearby: str) -> str:  # noqa: PL
         return "fp8-dtype-mismatch"
     if dtypes & INTEGERS:
         return _integers(told, dtypes & INTEGERS)
+    if "_th_index" in nearby:
+        return "index-write-dtype-mismatch"
+    if told.family in ("jax-dtypes", "tf-types"):
+        return (
+            "matmul-dtype-mismatch" if PRODUCT.search(told.op) else "conv-input-param-dtype-mismatch" if "conv" in told.op.lower() else told.category
+        )
     if any("bitsandbytes" in one.file for one in frames) or FOUR_BIT.search(nearby):
         return "peft-kbit-dtype-mismatch"
     innermost = " ".join(f"{one.code} {one.function}" for one in frames[-2:]) + " " + nearby

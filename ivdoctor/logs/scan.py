@@ -79,8 +79,6 @@ class Skip:
 
     counts: dict[bytes, int] = field(default_factory=dict)
     hot: list[bytes] = field(default_factory=list)
-    open: int = 0
-    """Bytes at the beginning of what comes next that belong to a traceback whose header has gone by."""
 
     def has(self, key: bytes) -> bool:
         """Whether this line needs no second look; it is counted."""
@@ -94,12 +92,12 @@ class Skip:
     def struck(self, block: bytes) -> bytes:
         """The block without the lines that come again and again, of the same length: a log that repeats one failure a million times costs no more."""
         for key in tuple(self.hot):
-            times = block.count(key)
+            times = block.count(key + b"\n")  # of a key `Error`, `Error: another` is no telling
             if not times:
                 self.hot.remove(key)
             else:
                 self.counts[key] += times
-                block = block.replace(key, bytes(len(key)))
+                block = block.replace(key + b"\n", bytes(len(key)) + b"\n")
         return block
 
 
@@ -152,7 +150,7 @@ def _every(window: bytes, end: int, skip: Skip) -> Iterator[Passage]:
 
 def _chosen(window: bytes, start: int, end: int, skip: Skip) -> Iterator[Passage]:
     """The lines that triage lets through, in order, no byte twice."""
-    for at in _words(window, start, end, skip):
+    for at in _words(window, start, end):
         if at < start:
             continue
         last = window.find(b"\n", at, end)
@@ -165,24 +163,25 @@ def _chosen(window: bytes, start: int, end: int, skip: Skip) -> Iterator[Passage
         yield Passage(window[first:last], window, first, 0, key)
 
 
-def _words(window: bytes, start: int, end: int, skip: Skip) -> list[int]:
+def _words(window: bytes, start: int, end: int) -> list[int]:
     """Where in this part of the window a word of TRIAGE stands."""
     found: list[int] = []
     done = start
-    for low, high in _tracebacks(window, start, end, skip):
+    for low, high in _tracebacks(window, start, end):
         found += _all(window, ALONE, done, low)
         for word in FINAL:
             found += _all(window, word, low, high)
-        done = high
+        done = high - len(ALONE)  # it may stand across the end
     found += _all(window, ALONE, done, end)
     for word in ANYWHERE:
         found += _all(window, word, start, end)
     return sorted(found)
 
 
-def _tracebacks(window: bytes, start: int, end: int, skip: Skip) -> Iterator[tuple[int, int]]:
-    """The parts that stand behind a header, near ones as one."""
-    low, high = start, start + skip.open
+def _tracebacks(window: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The parts that stand behind a header, near ones as one; the header may have gone by, but the window still holds it."""
+    gone = window.rfind(HEADER, max(0, start - TRACEBACK), start)
+    low, high = start, gone + TRACEBACK if gone >= 0 else start
     for header in _all(window, HEADER, start, end):
         if header > high:
             if high > low:
@@ -191,7 +190,6 @@ def _tracebacks(window: bytes, start: int, end: int, skip: Skip) -> Iterator[tup
         high = header + TRACEBACK
     if high > low:
         yield low, min(high, end)
-    skip.open = max(0, high - end)
 
 
 def _all(window: bytes, word: bytes, start: int, end: int) -> list[int]:

@@ -10,7 +10,8 @@ FILE = Lazy(r"^\s{0,40}(?:\|\s{0,8})?File \"(?P<file>[^\"\n]{1,400})\", line (?P
 TORN = Lazy(r"^(?P<file>[^\s\"]{1,400}\.py)\", line (?P<line>\d{1,7})(?:, in (?P<function>[^\n]{1,120}))?")
 """The beginning of the line is cut off."""
 CELL = Lazy(
-    r"^\s{0,8}(?:File )?(?P<file>(?:Cell In ?\[\d{1,5}\]|<ipython-input-[\w-]{1,40}>|[^\s:()]{1,300}\.py)),? ?(?:line (?P<line>\d{1,7})|:(?P<at>\d{1,7})(?=,| in)|in (?P<name>[\w<>.]{1,80})\()"
+    r"^\s{0,8}(?:File )?(?P<file>(?:Cell In ?\[\d{1,5}\]|<ipython-input-[\w-]{1,40}>|(?:[A-Za-z]:)?[^\s:()]{1,300}\.py)),? ?"
+    r"(?:(?:line (?P<line>\d{1,7})|:(?P<at>\d{1,7})(?=,|:? in))(?:[,:]? in (?P<called>[\w<>.]{1,80}))?|in (?P<name>[\w<>.]{1,80})\()"
 )
 ARROW = Lazy(r"^\s{0,8}-{1,6}> ?(?P<line>\d{1,7}) ?(?P<code>[^\n]{0,300})")
 HEADER = Lazy(r"Traceback \(most recent call last\)|^-{60,}$")
@@ -24,7 +25,10 @@ FARTHEST = 400
 """Lines that are looked back."""
 
 PACKAGES = Lazy(r"[/\\](?:site|dist)-packages[/\\]([\w-]{1,60})")
-STANDARD = Lazy(r"[/\\]lib[/\\]python3\.\d{1,2}[/\\]|[/\\]Python3\d{1,2}[/\\]lib[/\\]|^<frozen |^<string>$", re.IGNORECASE)
+STANDARD = Lazy(
+    r"[/\\]lib(?:64)?[/\\]python3\.\d{1,2}[/\\]|[/\\](?:Python3\d{1,2}|(?:ana|mini)conda3|envs[/\\][\w.-]{1,60})[/\\]lib[/\\]|^<frozen |^<string>$",
+    re.IGNORECASE,
+)
 REMOTE = Lazy(r"[/\\]transformers_modules[/\\]")
 CHECKOUT = Lazy(
     r"[/\\](torch|transformers|vllm|sglang|deepspeed|accelerate|diffusers|peft|trl|bitsandbytes|flash_attn|xformers|triton|unsloth|lightning|comfy|lmdeploy|optimum)[/\\]"
@@ -84,7 +88,7 @@ def _frame(line: str, code: str) -> Frame | None:
     return Frame(
         file=path,
         line=int(groups["line"] or groups.get("at") or number or 0),
-        function=(groups.get("function") or groups.get("name") or "").strip(),
+        function=(groups.get("function") or groups.get("called") or groups.get("name") or "").strip(),
         code=shown[:200],
         library=library(path),
     )

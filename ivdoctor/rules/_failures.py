@@ -82,16 +82,17 @@ def lacks_fp16(place: Place | None) -> bool:
 
 def common(place: Place | None, *dtypes: str) -> str:
     """
-    The dtype that operands should share: the 16-bit one that is there, if the hardware carries it.
+    The dtype that operands should share: the 16-bit one that is there, if the hardware carries it; float64 only where nothing else is.
 
     Empty where none is known.
     """
-    there = [one for one in dtypes if one]
+    there = sorted((one for one in dtypes if one), key="float64".__eq__)
     halves = [one for one in SIXTEEN if one in there]
     if place is not None and place.kind == "cpu":
         return "float32" if "float32" in there or not there else there[0]
-    if lacks_bf16(place) and "bfloat16" in halves:
-        halves = ["float32" if lacks_fp16(place) else "float16"]
+    if halves:
+        lacked = {"bfloat16": lacks_bf16(place), "float16": lacks_fp16(place)}
+        halves = [one for one in halves if not lacked[one]] or ["float32" if lacked["float16"] else "float16"]
     return halves[0] if halves else there[0] if there else ""
 
 

@@ -92,12 +92,12 @@ def package_missing(failure: Failure) -> Iterator[Problem]:
         name = failure.needs or failure.op or failure.has or failure.device
         flash = "flash" in (name or failure.message).lower()
         install = fix(
-            say("Install it, in the environment that runs this"),
+            say("Or install it, in the environment that runs this") if flash else say("Install it, in the environment that runs this"),
             "version",
             command=f"pip install {name.partition('.')[0].replace('_', '-')}" if name else "",
         )
         without = fix(
-            say("Or do without: sdpa gives the same result"), "attention", 'model = AutoModel.from_pretrained(path, attn_implementation="sdpa")'
+            say("Do without: sdpa gives the same result"), "attention", 'model = AutoModel.from_pretrained(path, attn_implementation="sdpa")'
         )
         yield problem(
             failure,

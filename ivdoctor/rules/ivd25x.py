@@ -28,7 +28,9 @@ def _without_bf16(failure: Failure, place: Place | None) -> tuple[Fix, ...]:
         command="vllm serve MODEL --dtype half" if engine else "",
     )
     full = fix(
-        say("Or float32, where the model overflows in float16: NaN, black images, `!!!!`"),
+        say("Use float32 instead, in every place that sets the dtype: this GPU has no fast float16")
+        if lacks_fp16(place)
+        else say("Or float32, where the model overflows in float16: NaN, black images, `!!!!`"),
         "fp32",
         "TrainingArguments(..., bf16=False, fp16=False, tf32=False)"
         if trainer
@@ -147,14 +149,24 @@ def flash_attention_got_float32(failure: Failure, place: Place | None) -> Iterat
     if failure.category != "flash-attn-needs-half":
         return
     warning = failure.family in ("flash-with-float32", "flash-needs-half-sdpa") or (failure.family == "flash-needs-half" and bool(failure.op))
+    older = place is not None and place.compute_capability is not None and place.compute_capability < (8, 0)
     dtype = "float16" if lacks_bf16(place) else "bfloat16"
+    plain = fix(
+        say("Take an attention that this GPU has: FlashAttention 2 begins at compute capability 8.0")
+        if older
+        else say("Or take an attention that computes float32"),
+        "attention",
+        'model = AutoModel.from_pretrained(path, attn_implementation="sdpa")',
+    )
     where = "" if place else say(" (bfloat16 needs compute capability 8.0, as FlashAttention 2 does)")
     yield problem(
         failure,
         say("FlashAttention takes float16 and bfloat16 only; the model is float32 where it is built")
         if warning
         else say("FlashAttention takes float16 and bfloat16 only, and got float32"),
-        (
+        (plain,)
+        if older
+        else (
             fix(
                 say("Load the model in a 16-bit dtype{where}", where=where),
                 "load-dtype",
@@ -170,9 +182,7 @@ def flash_attention_got_float32(failure: Failure, place: Place | None) -> Iterat
                 "cast-input",
                 "hidden = self.norm(hidden).to(hidden.dtype)",
             ),
-            fix(
-                say("Or take an attention that computes float32"), "attention", 'model = AutoModel.from_pretrained(path, attn_implementation="sdpa")'
-            ),
+            plain,
         ),
         look_next=(
             (say("whether it is benign: `{code}` after loading; 16-bit means that nothing is wrong", code="next(model.parameters()).dtype"),)

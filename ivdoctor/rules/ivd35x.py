@@ -10,7 +10,7 @@ from ._failures import SIXTEEN, common, fix, lacks_bf16, named, problem, torch_n
 
 
 @rule("IVD350", severity=Severity.ERROR, category="fp8-dtype-mismatch")
-def float8_in_an_ordinary_operator(failure: Failure) -> Iterator[Problem]:
+def float8_in_an_ordinary_operator(failure: Failure, place: Place | None) -> Iterator[Problem]:
     """
     A float8 tensor reached an operator that computes in wider formats only.
 
@@ -21,6 +21,7 @@ def float8_in_an_ordinary_operator(failure: Failure) -> Iterator[Problem]:
     Keep float8 for storage, and cast the weight to the compute dtype where it is used; keep norms, biases and modulation in the compute dtype.
     """
     if failure.category == "fp8-dtype-mismatch":
+        dtype = "float16" if lacks_bf16(place) else "bfloat16"
         yield problem(
             failure,
             say("a float8 tensor reached an operator that computes in wider formats only"),
@@ -31,9 +32,9 @@ def float8_in_an_ordinary_operator(failure: Failure) -> Iterator[Problem]:
                     "weight = self.weight.to(x.dtype)  # its scale applied, where it has one",
                 ),
                 fix(
-                    say("Store in float8, compute in 16 bits: set the compute dtype beside the storage dtype"),
+                    say("Store in float8, compute in 16 bits: set the compute dtype beside the storage dtype{where}", where=where_bf16(place, dtype)),
                     "load-dtype",
-                    "module.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)  # diffusers",
+                    f"module.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.{dtype})  # diffusers",
                 ),
                 fix(say("Or take a checkpoint that is not float8, or switch the option off that makes it so"), "kernel"),
             ),
@@ -41,13 +42,14 @@ def float8_in_an_ordinary_operator(failure: Failure) -> Iterator[Problem]:
                 say("do not expect a promotion: torch has none for float8"),
                 say("a plain cast of a scaled float8 checkpoint loses its scales: dequantise instead"),
             ),
+            more=named(place),
         )
 
 
 @rule("IVD351", severity=Severity.ERROR, category="quant-kernel-dtype")
 def quantised_weight_or_kernel_refuses(failure: Failure, place: Place | None) -> Iterator[Problem]:
     """
-    A quantised model meets a dtype that its kernel does not take, or its packed weights meet an operator that does not know them.
+    A quantised model met a dtype that its kernel does not take, or packed weights an operator that does not know them.
 
     AWQ and most GPTQ kernels compute in float16 alone. Packed weights are `torch.uint8` or integers: a plain product with them says
     that the module was not replaced by its quantised kernel.
@@ -67,6 +69,8 @@ def quantised_weight_or_kernel_refuses(failure: Failure, place: Place | None) ->
     kernel = fix(
         say("Leave the module that raises out of the quantisation, or install the kernel that knows its weights")
         if packed
+        else say("Or take a checkpoint in another format, or one that is not quantised")
+        if lacks_bf16(place)
         else say("Or take a kernel or a checkpoint that computes in bfloat16 (Marlin, compressed-tensors)"),
         "kernel",
         "BitsAndBytesConfig(load_in_4bit=True, llm_int8_skip_modules=[...])" if packed else "",

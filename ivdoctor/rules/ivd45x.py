@@ -223,9 +223,9 @@ def attention_operands_differ(failure: Failure, place: Place | None) -> Iterator
 
 
 def _odd(dtypes: dict[str, str]) -> str:
-    """The one that differs from the two others; empty where the text does not tell."""
+    """The one that differs from the two others; empty where the text does not tell, or where all differ."""
     known = [dtype for dtype in dtypes.values() if dtype]
-    if len(known) < len(dtypes):
+    if len(known) < len(dtypes) or len(set(known)) == len(known):
         return ""
     return next((name for name, dtype in dtypes.items() if known.count(dtype) == 1), "")
 

@@ -38,7 +38,9 @@ def values_beyond_float16(failure: Failure, place: Place | None) -> Iterator[Pro
         "model = AutoModel.from_pretrained(path, torch_dtype=torch.bfloat16)",
     )
     fp32 = fix(
-        say("Or in float32: the part that overflows (a VAE, attention), or all of it"),
+        say("Run in float32: the part that overflows (a VAE, attention), or all of it")
+        if lacks_bf16(place) and failure.family != "constant"
+        else say("Or in float32: the part that overflows (a VAE, attention), or all of it"),
         "fp32",
         "pipe.vae = pipe.vae.float()  # or: model = model.float()",
         command="webui.sh --no-half-vae" if failure.family == "webui-nan" else "",

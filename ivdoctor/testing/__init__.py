@@ -11,6 +11,7 @@ torch 2.6.0+cu124. A probe needs no helper: it is called like the function it wa
 
 from .amp import an_amp
 from .cast import a_cast
+from .failure import a_failure, a_frame, operands
 from .machine import (
     OPERATIONS,
     a_cpu,
@@ -39,6 +40,8 @@ __all__ = [
     "a_cpu",
     "a_device",
     "a_driver",
+    "a_failure",
+    "a_frame",
     "a_gpu",
     "a_host",
     "a_mismatch",
@@ -53,6 +56,7 @@ __all__ = [
     "an_nvml_device",
     "an_operation",
     "findings",
+    "operands",
     "recorded",
     "some_packages",
     "some_weights",

@@ -1,19 +1,24 @@
 """What holds for every rule that ivdoctor brings: it is tested both ways, documented, named, and its category exists."""
 
 import ast
+import dataclasses
 import importlib
 import re
 from collections import Counter
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from ivdoctor import __version__, rules
-from ivdoctor.facts import release
+from ivdoctor.explanation import explain, read
+from ivdoctor.facts import Failure, release
+from ivdoctor.finding import ACTIONS, Finding, Fix
 from ivdoctor.plugins import plugins
 from ivdoctor.rule import Rule
+from ivdoctor.tables import table
 
 RULES = [rule for rule in plugins().rules if rule.builtin]
 
@@ -37,7 +42,6 @@ CATEGORIES = frozenset(
         "triton-bf16-needs-sm80",
         "fp8-unsupported-gpu",
         "fp8-dtype-mismatch",
-        "quant-kernel-dtype",
         "quant-unsupported-gpu",
         "fp16-overflow",
         "mps-dtype-unsupported",
@@ -53,9 +57,23 @@ CATEGORIES = frozenset(
         "neg-remote-code-config",
         "neg-driver-runtime",
         "neg-nonprecision-nan",
+        "operand-dtype-mismatch",
+        "op-dtype-unsupported",
+        "quant-kernel-dtype",
+        "constant-overflow",
+        "neg-missing-dtype",
+        "neg-missing-feature",
+        "neg-index-out-of-range",
+        "neg-other",
     }
 )
-"""The kinds of failure that public reports fall into; a finding about a failure names one of them."""
+"""The kinds of failure that public reports fall into, and those that torch's own messages add; a finding about a failure names one of them."""
+
+READERS = [rule for rule in RULES if rule.asks_for(Failure)]
+"""Rules about a failure that was read from a text."""
+
+EXAMPLES = table("message_examples")
+FAMILIES = {row["family"] for row in table("messages")}
 
 
 def modules() -> Iterator[ModuleType]:
@@ -100,8 +118,9 @@ def test_every_rule_in_the_folder_is_registered_under_a_code_of_its_own() -> Non
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_a_rule_stands_in_the_module_of_its_hundred(rule: Rule) -> None:
-    """Who knows the code knows the file."""
-    assert rule.check.__module__ == f"ivdoctor.rules.{rule.family.lower()}"
+    """Who knows the code knows the file; what is said of a failure in a text stands in the module of its ten."""
+    module = f"{rule.code[:-1]}x" if rule in READERS else rule.family
+    assert rule.check.__module__ == f"ivdoctor.rules.{module.lower()}"
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
@@ -139,7 +158,7 @@ def test_every_category_written_in_a_rules_body_is_a_known_kind_of_failure() -> 
         like = {
             text for text in texts if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", text) and re.search(r"dtype|unsupported|overflow|mismatch|^neg-", text)
         }
-        assert like <= CATEGORIES, path.name
+        assert like <= CATEGORIES | set(ACTIONS) | FAMILIES, path.name
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
@@ -147,3 +166,45 @@ def test_a_rule_is_stable_since_a_version_that_exists(rule: Rule) -> None:
     """Since is a version number, and not a later one than this."""
     assert re.fullmatch(r"\d+\.\d+\.\d+", rule.since)
     assert release(rule.since) <= release(__version__)
+
+
+def test_every_category_that_a_text_can_have_is_one_rules() -> None:
+    """None is left without advice, and none gets two; the rule about exceptions that nobody knows is the only one without."""
+    advised = Counter(rule.category for rule in READERS if rule.code != "IVD159")
+    assert advised == dict.fromkeys((row["category"] for row in EXAMPLES), 1)
+    (unknown,) = [rule for rule in READERS if not rule.category]
+    assert unknown.code == "IVD159"
+
+
+def explained(text: str) -> list[Finding]:
+    """What a text is told, with no hardware known."""
+    return list(explain(read(BytesIO(text.encode()))).findings)
+
+
+@pytest.mark.parametrize("row", EXAMPLES, ids=lambda row: f"{row['family']}: {row['text'][:40]}")
+def test_every_example_gets_one_finding_whose_fixes_can_be_shown_and_counted(row: dict[str, str]) -> None:
+    """By the rule of its category: an action of the list, a title, a leading fix that does not begin with `Or`, and code that is Python."""
+    (found,) = explained(row["text"])
+    assert (found.category, [found.code]) == (row["category"], [rule.code for rule in READERS if rule.category == row["category"]])
+    assert found.fixes
+    assert not found.fixes[0].title.startswith(("Or ", "And "))
+    for fix in found.fixes:
+        assert fix.action in ACTIONS
+        assert len(fix.title.split()) >= 3
+        assert not unsound(fix)
+
+
+def unsound(fix: Fix) -> str:
+    """Why its code is no Python, beside a command too; empty where it is, or where there is none."""
+    try:
+        ast.parse(fix.code)
+    except SyntaxError as error:
+        return str(error)
+    return ""
+
+
+def test_code_that_is_no_python_would_be_seen() -> None:
+    """The check above can fail."""
+    (found,) = explained(EXAMPLES[0]["text"])
+    assert unsound(dataclasses.replace(found.fixes[0], code="x = x.to("))
+    assert not unsound(dataclasses.replace(found.fixes[0], code="x = x.to(dtype)"))

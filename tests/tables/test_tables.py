@@ -26,6 +26,8 @@ UNIQUE = {
     "cpu_features": ("feature",),
     "environ": ("name",),
     "fp16_range": ("model_type",),
+    "message_examples": ("text",),
+    "messages": ("family",),
     "packages": ("name",),
 }
 """What tells the rows of a table apart."""
