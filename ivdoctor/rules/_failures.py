@@ -103,6 +103,21 @@ def where_bf16(place: Place | None, dtype: str) -> str:
     return say(" (on NVIDIA from compute capability 8.0 on; on a T4 or V100 take `torch.float16`)")
 
 
+FOREIGN = frozenset({"jax-dtypes", "tf-types", "onnx-types", "onnx-input", "compiler-types"})
+"""Families of other frameworks, to which no line of torch is of use."""
+
+
+def elsewhere(failure: Failure) -> tuple[Fix, ...]:
+    """The cure in the words of another framework; none for torch's own messages."""
+    if failure.family not in FOREIGN:
+        return ()
+    title = {
+        "jax-dtypes": say("Cast one operand to the other's dtype: `x.astype(w.dtype)`"),
+        "tf-types": say("Cast one operand to the other's dtype: `tf.cast(x, w.dtype)`"),
+    }.get(failure.family, say("Give both operands one dtype where the graph is made: convert the whole model, and its inputs with it"))
+    return (fix(title, "cast-input"), fix(say("Or make all parts and inputs in one dtype from the beginning"), "load-dtype"))
+
+
 def named(place: Place | None) -> Iterator[str]:
     """The hardware that chose between the fixes."""
     if place is not None and place.kind != "cpu":

@@ -52,6 +52,9 @@ def out_of_memory(failure: Failure, place: Place | None) -> Iterator[Problem]:
     Need less: shorter context, smaller batch, offloading, a quantised checkpoint, more devices.
     """
     if failure.category == "neg-oom":
+        lowered = failure.message.lower()
+        engine = "vllm" in failure.words or any(word in lowered for word in ("gpu_memory_utilization", "kv cache", "cache blocks"))
+        ggml = any(word in lowered for word in ("ggml", "llama", "cudamalloc"))
         yield problem(
             failure,
             say("the device's memory is used up; no dtype is wrong"),
@@ -59,16 +62,23 @@ def out_of_memory(failure: Failure, place: Place | None) -> Iterator[Problem]:
                 fix(
                     say("Need less: smaller batch, fewer frames, shorter context, lower resolution"),
                     "other",
-                    command="vllm serve MODEL --max-model-len 8192" if "vllm" in failure.words else "",
+                    command="vllm serve MODEL --max-model-len 8192 --gpu-memory-utilization 0.95"
+                    if engine
+                    else "llama-server -c 8192"
+                    if ggml
+                    else "",
                 ),
                 fix(
                     say("Or spread or offload the model, or take a quantised checkpoint"),
                     "kernel",
-                    'model = AutoModel.from_pretrained(path, device_map="auto")',
+                    "" if engine or ggml else 'model = AutoModel.from_pretrained(path, device_map="auto")',
+                    command="vllm serve MODEL --tensor-parallel-size 2" if engine else "llama-server -ngl 20  # layers on the GPU" if ggml else "",
                 ),
             ),
             avoid=(say("a cast between 16-bit formats frees nothing"),),
-            look_next=(
+            look_next=()
+            if engine or ggml
+            else (
                 say(
                     "whether the weights are float32 by accident: `{code}`; transformers 4 loads float32 where no dtype is named",
                     code="next(model.parameters()).dtype",
@@ -91,18 +101,29 @@ def package_missing(failure: Failure) -> Iterator[Problem]:
     if failure.category == "neg-missing-package":
         name = failure.needs or failure.op or failure.has or failure.device
         flash = "flash" in (name or failure.message).lower()
+        torn = "undefined symbol" in failure.message or "seems to be broken" in failure.message
+        name = name.partition(".")[0]
         install = fix(
             say("Or install it, in the environment that runs this") if flash else say("Install it, in the environment that runs this"),
             "version",
-            command=f"pip install {name.partition('.')[0].replace('_', '-')}" if name else "",
+            command=f"pip install {name.replace('_', '-')}" if name else "",
+        )
+        rebuilt = fix(
+            say("Or reinstall it for the torch that is there: it was built for another one"),
+            "version",
+            command="pip install --force-reinstall --no-deps PACKAGE",
         )
         without = fix(
             say("Do without: sdpa gives the same result"), "attention", 'model = AutoModel.from_pretrained(path, attn_implementation="sdpa")'
         )
         yield problem(
             failure,
-            say("the package `{name}` is not installed", name=name) if name else say("a package is not installed"),
-            (without, install) if flash else (install,),
+            say("a compiled package does not fit the installed torch: it was built for another one")
+            if torn
+            else say("the package `{name}` is not installed", name=name)
+            if name
+            else say("a package is not installed"),
+            (*((without,) if flash else ()), rebuilt if torn else install),
             avoid=(say(NO_CAST),),
         )
 
@@ -120,18 +141,21 @@ def repository_code_or_configuration(failure: Failure) -> Iterator[Problem]:
     if failure.category != "neg-remote-code-config":
         return
     lowered = failure.message.lower()
+    unknown = "architecture" in lowered or "configuration class" in lowered
     code = "trust_remote_code" in lowered or "execute" in lowered
-    switch = "attention" in lowered or bool(failure.op)
+    switch = "attention" in lowered or "attn" in lowered or bool(failure.op)
+    own = "remote code" in failure.libraries or "use_flash_attn" in failure.op
     trust = fix(
         say("Read the repository's code, and let it run if you trust it"),
         "other",
         "model = AutoModel.from_pretrained(path, trust_remote_code=True)",
     )
     plain = fix(
-        say("Leave out the attention switch that this class does not know, or take eager"),
+        say("Leave out the attention switch that this class does not know; or take sdpa, and eager where it does not know that either"),
         "attention",
-        'model = AutoModel.from_pretrained(path, attn_implementation="eager", trust_remote_code=True)',
+        f'model = AutoModel.from_pretrained(path, attn_implementation="sdpa"{", trust_remote_code=True" if own else ""})',
     )
+    newer = fix(say("Upgrade transformers: this release does not know the model's architecture"), "version", command="pip install -U transformers")
     fits = fix(
         say("Bring code and library together: update the repository's files, or install the transformers that its config.json names"),
         "version",
@@ -139,11 +163,18 @@ def repository_code_or_configuration(failure: Failure) -> Iterator[Problem]:
     )
     yield problem(
         failure,
-        say("the repository's code may run only when it is trusted")
+        say("this transformers does not know the model's architecture")
+        if unknown
+        else say("the repository's code may run only when it is trusted")
         if code
+        else say("the model's class does not take this attention switch")
+        if switch
         else say("the repository's code and this transformers do not fit each other"),
-        (trust, fits) if code else (plain, fits) if switch else (fits, trust),
-        avoid=(say(NO_CAST),),
+        (newer,) if unknown else (trust, fits) if code else (plain, fits) if switch else (fits, trust),
+        avoid=(
+            say(NO_CAST),
+            *((say("no `trust_remote_code=True` for it: the flag runs the repository's code, and an upgrade is enough"),) if unknown else ()),
+        ),
     )
 
 
@@ -166,6 +197,8 @@ def driver_or_runtime(failure: Failure, place: Place | None) -> Iterator[Problem
         say("a kernel accessed memory that is not its own; the line that raises is a later one")
         if access
         else say("cuBLAS failed with {status}, and its operands are not bfloat16: no dtype is known to be wrong", status=failure.has or "an error")
+        if library and "CUDA_R_" in failure.message
+        else say("cuBLAS failed with {status}, and the text does not name the dtype of its operands", status=failure.has or "an error")
         if library
         else say("the driver does not fit the CUDA that torch was built for, or does not answer"),
         (
@@ -177,6 +210,11 @@ def driver_or_runtime(failure: Failure, place: Place | None) -> Iterator[Problem
             fix(say("Upgrade the library whose kernel it is"), "version"),
         )
         if access
+        else (
+            fix(say("Start NVIDIA's fabric manager, which this kind of machine needs"), "other", command="sudo systemctl start nvidia-fabricmanager"),
+            fix(say("Or reboot after a change of driver"), "other"),
+        )
+        if "error 802" in failure.message.lower()
         else (
             fix(
                 say("Install torch and its CUDA libraries from one source: two cuBLAS in one environment are the usual reason"),
@@ -197,7 +235,10 @@ def driver_or_runtime(failure: Failure, place: Place | None) -> Iterator[Problem
                 command="nvidia-smi  # its CUDA Version is the newest the driver runs",
             ),
         ),
-        avoid=(say(NO_CAST),),
+        avoid=() if library and "CUDA_R_" not in failure.message else (say(NO_CAST),),
+        look_next=(say("the dtypes of the product that raises: an int8 or float8 one is refused with the same status"),)
+        if library and "CUDA_R_" not in failure.message
+        else (),
         more=named(place),
     )
 

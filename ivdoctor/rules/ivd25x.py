@@ -53,12 +53,29 @@ def bfloat16_refused(failure: Failure, place: Place | None) -> Iterator[Problem]
     ## Fix
     float16 in every place that sets the dtype, and float32 where the model overflows in float16; never bfloat16 in any form.
     """
-    if failure.category == "bf16-unsupported-gpu":
+    if failure.category == "bf16-unsupported-gpu" and failure.family == "tf32-trainer":
+        yield problem(
+            failure,
+            say("TF32 was refused: it needs compute capability 8.0, as bfloat16 does"),
+            (
+                fix(say("Switch TF32 off; it changes the speed and a few digits, nothing else"), "other", "TrainingArguments(..., tf32=False)"),
+                *_without_bf16(failure, place),
+            ),
+            avoid=(say("on a GPU below 8.0 bfloat16 is refused next: set `bf16=False` as well"),),
+            look_next=(
+                say("on a GPU of 8.0 or newer, torch was built without CUDA, or sees no GPU: `{code}`", code="torch.cuda.get_device_capability()"),
+            ),
+            more=named(place),
+        )
+    elif failure.category == "bf16-unsupported-gpu":
         known = place is not None and place.kind != "cpu"
+        metal = "metal" in failure.message.lower()
         yield problem(
             failure,
             say("{title} has no bfloat16: it needs compute capability 8.0", title=place.title)
             if place and known and lacks_bf16(place)
+            else say("bfloat16 was refused: this Metal target does not compute it")
+            if metal
             else say("bfloat16 was refused: it needs an NVIDIA GPU of compute capability 8.0 or newer"),
             _without_bf16(failure, place),
             avoid=(
@@ -66,7 +83,7 @@ def bfloat16_refused(failure: Failure, place: Place | None) -> Iterator[Problem]
                 say("casting only some of the places: one left in bf16 refuses again; `--tf32 True` refuses for the same reason"),
             ),
             look_next=()
-            if known
+            if known or metal
             else (
                 say(
                     "which GPU it is: `{code}`; from (8, 0) on, the refusal has another reason: a torch without CUDA, or none that sees the GPU",
@@ -117,7 +134,26 @@ def triton_kernel_in_bfloat16(failure: Failure, place: Place | None) -> Iterator
     ## Fix
     float16; or leave out what compiles the kernel.
     """
-    if failure.category == "triton-bf16-needs-sm80":
+    if failure.category == "triton-bf16-needs-sm80" and failure.needs not in ("", "sm_80"):
+        yield problem(
+            failure,
+            say("a Triton kernel was compiled with `{op}`, an instruction that begins at {needs}", op=failure.op, needs=failure.needs),
+            (
+                fix(
+                    say("Upgrade Triton (torch brings it): it chose an instruction that this GPU lacks, and has others for bfloat16"),
+                    "version",
+                    command="pip install -U torch",
+                ),
+                fix(
+                    say("Or leave out what compiles the kernel: torch.compile, or the library's Triton path"),
+                    "kernel",
+                    "torch._dynamo.config.disable = True  # or drop torch.compile(model)",
+                ),
+            ),
+            look_next=(say("which GPU it is: `{code}`; below (8, 0) take float16", code="torch.cuda.get_device_capability()"),),
+            more=named(place),
+        )
+    elif failure.category == "triton-bf16-needs-sm80":
         yield problem(
             failure,
             say("a Triton kernel was compiled with bfloat16 for a GPU below compute capability 8.0"),
@@ -262,6 +298,8 @@ def float8_refused(failure: Failure, place: Place | None) -> Iterator[Problem]:
         fix(say("Or a GPU that has float8: compute capability 8.9 or newer, gfx94x or newer"), "device", kind="hardware"),
     ]
     upgrade = fix(say("This GPU has float8: the gate is in the software, upgrade torch and the engine"), "version", command="pip install -U torch")
+    if not able and place is None and "9.0" in failure.message:  # gates that later releases lowered to 8.9
+        fixes.insert(1, fix(say("On an 8.9 (RTX 40xx, L4, L40): upgrade, later releases take it"), "version", command="pip install -U torch"))
     if failure.family == "fp8-triton":
         fixes.insert(1, fix(say("In a kernel of your own: `float8_e5m2`, which Triton has for older GPUs"), "kernel"))
     yield problem(
@@ -295,20 +333,35 @@ def quantisation_refused(failure: Failure, place: Place | None) -> Iterator[Prob
             else ""
         )
         half = " --dtype half" if lacks_bf16(place) or _below_80(failure.has) else ""
+        others = _other_methods(failure, place)
         yield problem(
             failure,
             say("the engine has no kernel of this quantisation for this GPU{numbers}", numbers=numbers),
             (
                 fix(
-                    say("Take another quantisation of the same model: classic AWQ from 7.5, GPTQ from 7.0, or none"),
+                    say("Take another quantisation of the same model that this GPU has: {methods}; or none", methods=", ".join(others))
+                    if others
+                    else say("Take the model without quantisation, or as GGUF: engines have no other kernel for this GPU"),
                     "kernel",
-                    command=f"vllm serve MODEL-AWQ --quantization awq{half}",
+                    command=f"vllm serve MODEL-{others[0]} --quantization {others[0].lower()}{half}" if others else "",
                 ),
                 fix(say("Or a GPU that the scheme supports"), "device", kind="hardware"),
             ),
             avoid=(say("a change of dtype: the kernel is missing for every dtype"),),
             more=named(place),
         )
+
+
+METHODS = {"AWQ": 75, "GPTQ": 60}
+"""Classic quantisations and the least compute capability, times ten, of vLLM's kernels for them. Source: vLLM, get_min_capability, 2026-11-22."""
+
+
+def _other_methods(failure: Failure, place: Place | None) -> list[str]:
+    """Those that the GPU of the text can run, and that it did not just refuse; all of them where it is not known."""
+    has = int(failure.has) if failure.has.isdigit() else 0
+    if not has and place is not None and place.compute_capability:
+        has = place.compute_capability[0] * 10 + place.compute_capability[1]
+    return [name for name, least in METHODS.items() if (not has or has >= least) and failure.op.lower() != name.lower()]
 
 
 def _capability(number: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..facts import Failure, Place
-from ..finding import Problem, Severity
+from ..finding import Fix, Problem, Severity
 from ..rule import rule
 from ..text import say
 from ._failures import SIXTEEN, common, fix, lacks_bf16, named, problem, torch_name, where_bf16
@@ -65,6 +65,9 @@ def quantised_weight_or_kernel_refuses(failure: Failure, place: Place | None) ->
         "model = AutoModelForCausalLM.from_pretrained(path, torch_dtype=torch.float16)",
         command="vllm serve MODEL --dtype half" if "vllm" in failure.words or failure.family == "quant-method-dtype" else "",
     )
+    if failure.family in ("quant-kernel-16", "bnb-blockwise", "not-implemented"):
+        yield _kernel_of_its_own(failure, place)
+        return
     packed = any(one in ("uint8", "int8", "int32") for one in failure.dtypes)
     kernel = fix(
         say("Leave the module that raises out of the quantisation, or install the kernel that knows its weights")
@@ -75,18 +78,58 @@ def quantised_weight_or_kernel_refuses(failure: Failure, place: Place | None) ->
         "kernel",
         "BitsAndBytesConfig(load_in_4bit=True, llm_int8_skip_modules=[...])" if packed else "",
     )
+    upgrade = fix(say("Or upgrade the quantisation's library, which replaces more modules"), "version", command="pip install -U bitsandbytes")
     yield problem(
         failure,
         say("packed weights ({dtypes}) met an operator that does not know them", dtypes=", ".join(map(torch_name, failure.dtypes)))
         if packed
         else say("the quantisation's kernel does not take this dtype"),
-        (kernel, half) if packed else (half, kernel),
+        (kernel, upgrade) if packed else (half, kernel),
         avoid=(
             say("do not cast the packed weights: they are codes, not numbers"),
-            say("no bfloat16 for this kernel; for a model that overflows in float16 the pair cannot be satisfied, take another quantisation"),
+            *(
+                ()
+                if packed
+                else (
+                    say("no bfloat16 for this kernel; for a model that overflows in float16 the pair cannot be satisfied, take another quantisation"),
+                )
+            ),
         ),
         more=named(place),
     )
+
+
+def _kernel_of_its_own(failure: Failure, place: Place | None) -> Problem:
+    """A kernel that names what it takes: 16 bits, bfloat16 alone, unpacked weights, integers."""
+    weight = next((one.dtype for one in failure.operands), "")
+    packed = say("do not cast the packed weights: they are codes, not numbers")
+    if failure.family == "bnb-blockwise" and weight == "bfloat16":
+        newer = fix(say("Upgrade bitsandbytes: later releases quantise bfloat16"), "version", command="pip install -U bitsandbytes")
+        return problem(failure, say("this bitsandbytes does not quantise bfloat16"), (newer,), avoid=(packed,), more=named(place))
+    if failure.family in ("bnb-blockwise", "not-implemented"):
+        whole = fix(say("Load weights that are not quantised yet, or leave out the second quantisation: these are packed already"), "kernel")
+        newer = fix(
+            say("Or upgrade the quantisation's library, whose own kernel should have taken them"), "version", command="pip install -U bitsandbytes"
+        )
+        return problem(
+            failure,
+            say("packed weights reached an operator that takes numbers, or numbers one that unpacks"),
+            (whole, newer),
+            avoid=(packed,),
+            more=named(place),
+        )
+    wants_bf16 = ("float16 or" not in failure.message and "bfloat16" in (failure.needs or weight)) or "bfloat16 tensor" in failure.message
+    dtype = "bfloat16" if wants_bf16 and not lacks_bf16(place) else "float16"
+    other = fix(say("Or take a quantisation whose kernel computes in what this GPU has"), "kernel")
+    ways = () if wants_bf16 and lacks_bf16(place) else (_in(dtype, wants_bf16=wants_bf16),)
+    return problem(failure, say("the quantisation's kernel takes 16-bit inputs only"), (*ways, other), avoid=(packed,), more=named(place))
+
+
+def _in(dtype: str, *, wants_bf16: bool) -> Fix:
+    title = (
+        say("Run the model in bfloat16, which this kernel wants") if wants_bf16 else say("Run the model in a 16-bit dtype, which this kernel wants")
+    )
+    return fix(title, "bf16" if wants_bf16 else "load-dtype", f"model = AutoModelForCausalLM.from_pretrained(path, torch_dtype=torch.{dtype})")
 
 
 @rule("IVD352", severity=Severity.ERROR, category="peft-kbit-dtype-mismatch")

@@ -6,7 +6,7 @@ from ..facts import Failure, Mismatch, Place
 from ..finding import Fix, Problem, Severity
 from ..rule import rule
 from ..text import say
-from ._failures import SIXTEEN, common, fix, lacks_bf16, lacks_fp16, named, pair, problem, torch_name, tried, variable, where_bf16
+from ._failures import FOREIGN, SIXTEEN, common, elsewhere, fix, lacks_bf16, lacks_fp16, named, pair, problem, torch_name, tried, variable, where_bf16
 
 PROMOTED = (
     "the message names the dtypes where they meet; a float32 there may have come from a promotion or a float32 norm upstream of what you passed"
@@ -61,7 +61,7 @@ def input_and_weights_differ(failure: Failure, place: Place | None, mismatch: Mi
             weights=torch_name(weights),
             given=torch_name(given),
         ),
-        (whole, to_weights, load) if better else (to_weights, whole, load) if keep or not weights else (whole, load),
+        elsewhere(failure) or (whole, to_weights, load) if better else (to_weights, whole, load) if keep or not weights else (whole, load),
         avoid=_casting(failure, place),
         look_next=(say("print both sides just before the call: `{code}`", code=f"print({name}.dtype, next(model.parameters()).dtype)"),),
         more=named(place),
@@ -96,8 +96,10 @@ def matrices_differ(failure: Failure, place: Place | None) -> Iterator[Problem]:
     yield problem(
         failure,
         _product(failure, first, second),
-        _products(failure, first, second, place),
-        avoid=(
+        elsewhere(failure) or _products(failure, first, second, place),
+        avoid=()
+        if failure.family in FOREIGN
+        else (
             say("do not cast packed weights (`torch.uint8`, `torch.int8`) to a float dtype: they are codes, not numbers"),
             say("do not hide it with one `.to()` on a weight inside the library: find the tensor that was made in the other dtype"),
         ),
@@ -139,6 +141,14 @@ def _products(failure: Failure, first: str, second: str, place: Place | None) ->
         "autocast",
         f'with torch.autocast("cuda", dtype=torch.{target if target in SIXTEEN else "float16"}):\n    output = model(**inputs)',
     )
+    if "float64" in (first, second):
+        yield fix(
+            say("Cast the double precision tensor to float32, where it is made: NumPy and Python's own numbers are float64"),
+            "cast-input",
+            "x = x.float()",
+        )
+        yield fix(say("Or make the arrays it comes from in float32"), "cast-input", "array = array.astype(numpy.float32)")
+        return
     if first in SIXTEEN and second in SIXTEEN and first != second:
         yield from (load, cast)
     elif on_cpu and "float32" in (first, second):
@@ -183,7 +193,9 @@ def attention_operands_differ(failure: Failure, place: Place | None) -> Iterator
     if mask or failure.family in ("sdpa-mask", "attention-bias"):
         yield problem(
             failure,
-            say("the attention mask is in {mask} and the query in {query}", mask=torch_name(mask), query=torch_name(query)),
+            say("the attention mask is in {mask} and the query in {query}", mask=torch_name(mask), query=torch_name(query))
+            if mask
+            else say("the attention mask, or bias, has another dtype than the query"),
             (
                 fix(
                     say("Give the mask the query's dtype, or make it bool"),
@@ -199,6 +211,8 @@ def attention_operands_differ(failure: Failure, place: Place | None) -> Iterator
     told = (
         say("query {query}, key {key}, value {value}", query=query, key=key, value=value)
         if query and key and value
+        else say("{query} and {key}", query=torch_name(query), key=torch_name(key))
+        if query and key
         else say("the text does not say which")
     )
     yield problem(
@@ -315,12 +329,14 @@ def operands_differ(failure: Failure) -> Iterator[Problem]:
             (
                 fix(say("Cast one operand to the other's dtype in that line"), "cast-input", "other = other.to(x.dtype)"),
                 fix(
-                    say("Or run the forward under autocast, where the dtypes are mixed on purpose"),
-                    "autocast",
-                    'with torch.autocast("cuda"):\n    output = model(**inputs)',
+                    say("Or make both in one dtype: parts loaded apart, a copy kept in float32 (EMA, optimizer state), an `out=` tensor"),
+                    "load-dtype",
                 ),
-            ),
-            look_next=(say(PROMOTED),),
+            )
+            if failure.family not in FOREIGN
+            else elsewhere(failure),
+            avoid=() if failure.family in FOREIGN else (say("autocast does not reach these operators"),),
+            look_next=() if failure.family in FOREIGN else (say(PROMOTED),),
         )
 
 

@@ -8,6 +8,8 @@ from ..rule import rule
 from ..text import say
 from ._failures import fix, problem
 
+INTEGERS = frozenset({"int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"})
+
 
 @rule("IVD460", severity=Severity.ERROR, category="neg-device-mismatch")
 def tensors_on_two_devices(failure: Failure) -> Iterator[Problem]:
@@ -56,9 +58,15 @@ def tensors_on_two_devices(failure: Failure) -> Iterator[Problem]:
                 command="pip install transformers==VERSION  # the one in the repository's config.json or README",
             ),
             fix(
+                say("With several GPUs, a Triton kernel of the library needs its own device"),
+                "device",
+                "with torch.cuda.device(x.device):\n    y = kernel(x)",
+            )
+            if "triton" in failure.message.lower()
+            else fix(
                 say("With several GPUs: keep parts that exchange tensors together in the device map"),
                 "device",
-                'device_map = "cuda:0"  # or a map that keeps them on one',
+                "" if "mps" in failure.message.lower() else 'device_map = "cuda:0"  # or a map that keeps them on one',
             ),
         ),
         avoid=(say("no cast: the dtypes agree, or do not matter here"),),
@@ -108,8 +116,26 @@ def integers_expected_or_found(failure: Failure) -> Iterator[Problem]:
     dtypes = {one.role: one.dtype for one in failure.operands}
     image = "uint8" in dtypes.values() or "uint8" in failure.message.lower()
     floats = {"float16", "bfloat16", "float32", "float64"}
+    bits = failure.family == "not-implemented" and not any(one in INTEGERS for one in failure.dtypes)
     wants_index = failure.family in ("index-types", "index-tensors") or dtypes.get("expected") == "int64"
-    if wants_index and not (dtypes.get("found") in floats and dtypes.get("expected") not in ("int64", None, "")):
+    if "require gradients" in failure.message:
+        cure = fix(say("Ask for no gradient of integers: packed and quantised weights have none"), "other", "parameter.requires_grad_(False)")
+        message = say("a gradient was asked for of a tensor of integers")
+    elif failure.family in ("index-put", "masked-scatter", "index-copy", "index-add"):
+        cure = fix(
+            say("Make the buffer in the dtype of what is written to it; a cast of floating numbers to integers would cut them off")
+            if dtypes.get("source") in floats
+            else say("Convert the source to the buffer's integer type where it is written"),
+            "other",
+            "buffer = torch.zeros(shape, dtype=source.dtype, device=source.device)"
+            if dtypes.get("source") in floats
+            else "buffer[index] = source.to(buffer.dtype)",
+        )
+        message = say("a buffer of integers, and values of another type that are written to it")
+    elif bits:
+        cure = fix(say("Convert to integers before this operator: bits of floating numbers have no meaning here"), "other", "x = x.long()")
+        message = say("floating numbers reached an operator that works on the bits of integers")
+    elif wants_index and not (dtypes.get("found") in floats and dtypes.get("expected") not in ("int64", None, "")):
         cure = fix(say("Convert ids, targets and indices to integers, and masks to bool"), "other", "labels = labels.long()  # masks: mask.bool()")
         message = say("an index, a target or a mask has a dtype that the operator does not take")
     elif image:
@@ -140,11 +166,16 @@ def index_out_of_range(failure: Failure) -> Iterator[Problem]:
     if failure.category == "neg-index-out-of-range":
         yield problem(
             failure,
-            say("an index is outside the table it looks into"),
+            say("an assertion inside a kernel failed: mostly an index outside the table it looks into")
+            if "device-side" in failure.message and "ndex" not in failure.message
+            else say("an index is outside the table it looks into"),
             (
                 fix(say("Compare the largest id with the table"), "other", "assert input_ids.max() < model.get_input_embeddings().num_embeddings"),
                 fix(say("Resize the embedding where tokens were added"), "other", "model.resize_token_embeddings(len(tokenizer))"),
             ),
             avoid=(say("no cast: no dtype is wrong"),),
-            look_next=(say("run once with `CUDA_LAUNCH_BLOCKING=1`, or on the CPU: the traceback then points at the line"),),
+            look_next=(
+                say("run once with `CUDA_LAUNCH_BLOCKING=1`, or on the CPU: the traceback then points at the line"),
+                say("the line above it in the log names the assertion; one about probabilities in a sampler means NaN: `ivdoctor rule IVD651`"),
+            ),
         )

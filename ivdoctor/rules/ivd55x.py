@@ -50,6 +50,19 @@ def half_on_the_cpu(failure: Failure, torch: Torch | None) -> Iterator[Problem]:
     newer = fix(
         say("Or a newer torch: products in float16 run on the CPU since 2.2, layer_norm since 2.3; slowly"), "version", command="pip install -U torch"
     )
+    if failure.family == "half-refused":
+        benign = "using fp32 instead" in failure.message.lower()
+        yield problem(
+            failure,
+            say("float16 is refused on the CPU, and float32 is used instead: nothing is wrong where the CPU was meant")
+            if benign
+            else say("float16 is refused on this device, mostly the CPU: no usable GPU was found, or none was asked for"),
+            (bring, whole),
+            avoid=(say("a cast to bfloat16 alone, where the GPU was meant: the model would still run on the CPU"),),
+            look_next=(say("whether torch sees a GPU: `{code}`", code="torch.cuda.is_available(), torch.version.cuda"),),
+            severity=Severity.NOTE if benign else None,
+        )
+        return
     yield problem(
         failure,
         say("`{op}` has no float16 kernel on the CPU in this torch: the model, or a part of it, runs on the CPU", op=failure.op)
@@ -81,7 +94,9 @@ def no_bfloat16_kernel(failure: Failure, torch: Torch | None) -> Iterator[Proble
     if failure.category == "bf16-op-unsupported":
         yield problem(
             failure,
-            say("`{op}` has no bfloat16 kernel in this torch", op=failure.op)
+            say("this CPU lacks the instructions that oneDNN's bfloat16 path needs")
+            if failure.family == "bf16-cpu-path"
+            else say("`{op}` has no bfloat16 kernel in this torch", op=failure.op)
             if failure.op
             else say("an operator has no bfloat16 kernel in this torch"),
             (
@@ -89,7 +104,7 @@ def no_bfloat16_kernel(failure: Failure, torch: Torch | None) -> Iterator[Proble
                 fix(
                     say("Or run that one operator in float32 and cast back"),
                     "cast-input",
-                    "y = F.interpolate(x.float(), scale_factor=2).to(x.dtype)  # the operator that raises",
+                    "y = F.interpolate(x.float(), scale_factor=2).to(x.dtype)" if "upsample" in failure.op else "y = operator(x.float()).to(x.dtype)",
                 ),
                 fix(say("Or run the model in float32, or in float16 where its values stay below 65504"), "fp32", "model = model.float()"),
             ),
@@ -136,6 +151,7 @@ def operator_takes_few_dtypes(failure: Failure) -> Iterator[Problem]:
     """
     if failure.category == "op-dtype-unsupported":
         dtype = next((one for one in failure.dtypes), "")
+        algebra = any(word in f"{failure.op} {failure.message}".lower() for word in ("linalg", "inv", "svd", "qr", "eig", "cholesky", "pinv"))
         yield problem(
             failure,
             say("`{op}` does not take {dtype}", op=failure.op, dtype=torch_name(dtype))
@@ -145,7 +161,12 @@ def operator_takes_few_dtypes(failure: Failure) -> Iterator[Problem]:
                 fix(
                     say("Run that one operator in float32 and cast back"),
                     "cast-input",
-                    "y = torch.linalg.inv(x.float()).to(x.dtype)  # the operator that raises",
+                    "y = torch.linalg.inv(x.float()).to(x.dtype)  # the operator that raises" if algebra else "y = operator(x.float()).to(x.dtype)",
+                ),
+                *(
+                    (fix(say("Or upgrade the package that brings the operator: its kernels are its own"), "version"),)
+                    if failure.family == "not-implemented" and not algebra
+                    else ()
                 ),
             ),
             avoid=(say("another GPU or another 16-bit format does not help"),),
@@ -167,6 +188,8 @@ def torch_lacks_the_dtype(failure: Failure, torch: Torch | None) -> Iterator[Pro
             failure,
             say("this torch has no `torch.{name}`", name=failure.needs)
             if failure.needs
+            else say("an operation met dtypes for which this torch has no common one: seen where float8 meets others in torch 2.1")
+            if "TypeMeta" in failure.message
             else say("this torch does not have the dtype that is asked for"),
             (
                 fix(
@@ -194,7 +217,18 @@ def mps_lacks_the_dtype(failure: Failure, place: Place | None) -> Iterator[Probl
     if failure.category != "mps-dtype-unsupported":
         return
     wide = "float64" in failure.dtypes or "float64" in failure.message.lower()
-    if failure.family == "mps-accumulator":
+    small = next((one for one in failure.dtypes if one.startswith("float8")), "")
+    if small:
+        yield problem(
+            failure,
+            say("Metal has no {dtype}", dtype=f"torch.{small}"),
+            (
+                fix(say("Take a checkpoint that is not float8"), "kernel"),
+                fix(say("Or dequantise it into float16 before the move to the device"), "load-dtype", "weight = (weight.float() * scale).half()"),
+            ),
+            avoid=(say("a plain cast of a scaled float8 checkpoint loses its scales"),),
+        )
+    elif failure.family == "mps-accumulator" or len(set(failure.dtypes)) > 1:
         yield problem(
             failure,
             say("a matrix product on Metal got operands of two dtypes; Metal asserts where CUDA would raise"),

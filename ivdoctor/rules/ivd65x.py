@@ -17,6 +17,10 @@ FIRST_BAD = (
 """Names the first module whose output is not finite."""
 
 
+NORMAL = 20
+"""Steps of a loss scaler that are no reason to worry: from 65536 down to 1 it takes sixteen."""
+
+
 @rule("IVD650", severity=Severity.ERROR, category="fp16-overflow")
 def values_beyond_float16(failure: Failure, place: Place | None) -> Iterator[Problem]:
     """
@@ -43,12 +47,16 @@ def values_beyond_float16(failure: Failure, place: Place | None) -> Iterator[Pro
         else say("Or in float32: the part that overflows (a VAE, attention), or all of it"),
         "fp32",
         "pipe.vae = pipe.vae.float()  # or: model = model.float()",
-        command="webui.sh --no-half-vae" if failure.family == "webui-nan" else "",
+        command="webui.sh --no-half-vae"
+        if failure.family == "webui-nan"
+        else "accelerate launch SCRIPT --no_half_vae"
+        if failure.family == "nan-latents"
+        else "",
     )
     ways = (fp32,) if lacks_bf16(place) else (bf16, fp32)
     if failure.family == "constant":
         mask = fix(
-            say("Fill with the least number of the tensor's own dtype"),
+            say("Take the limits of the tensor's own dtype: its minimum for a mask, its maximum for a large positive constant"),
             "cast-input",
             "scores = scores.masked_fill(mask, torch.finfo(scores.dtype).min)",
         )
@@ -60,15 +68,19 @@ def values_beyond_float16(failure: Failure, place: Place | None) -> Iterator[Pro
             more=named(place),
         )
         return
+    steps = failure.family == "scaler-steps"
     yield problem(
         failure,
-        say("values left float16's range, which ends at 65504"),
+        say("the loss scaler stepped down: a few times at the start are normal, again and again is an overflow of float16")
+        if steps
+        else say("values left float16's range, which ends at 65504"),
         ways,
         avoid=(
             say("no clamping in the sampler: it hides the overflow and changes the output"),
             *((say("no bfloat16 on a {title}: it has no bfloat16 arithmetic", title=place.title),) if lacks_bf16(place) and place else ()),
         ),
         look_next=(say("the first module that is not finite tells which part to keep wide; `ivdoctor check MODEL --dtype fp16` finds it"),),
+        severity=None if not steps else Severity.WARNING if failure.count > NORMAL else Severity.NOTE,
         more=named(place),
     )
 

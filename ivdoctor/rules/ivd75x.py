@@ -95,7 +95,11 @@ def sharded_parameters_differ(failure: Failure, place: Place | None) -> Iterator
                 "cast-module",
                 "for parameter in model.parameters():\n    if parameter.dtype == torch.float32:\n        parameter.data = parameter.data.to(dtype)",
             ),
-            fix(say("Or FSDP2 (`fully_shard`), which shards each parameter in its own dtype"), "version"),
+            *(
+                ()
+                if "expects" in failure.message  # FSDP2's own word
+                else (fix(say("Or FSDP2 (`fully_shard`), which shards each parameter in its own dtype"), "version"),)
+            ),
         ),
         avoid=(say("do not cast the packed weights themselves"),),
         look_next=(say("who differs: `{code}`", code="{n: p.dtype for n, p in model.named_parameters()}"),),

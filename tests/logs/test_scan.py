@@ -298,7 +298,7 @@ NOISE = b"".join(b"RuntimeError: %d\n" % number for number in range(2**16))
 )
 def test_memory_stays_the_same(block: bytes) -> None:
     """Of 300 MB no more than 16 MiB are held at any time."""
-    size = 300_000_000 if block is not NOISE else 8_000_000
+    size = 300_000_000 if block is not NOISE else 2_000_000
     stream = Endless(size, block)
     tracemalloc.start()
     try:
