@@ -30,6 +30,9 @@ SAMPLES = {
 }
 """Machines of tests/machines that have a sample report, and what they are asked."""
 
+TEXTS = ("explain-internvideo", "explain-vllm-t4")
+"""Texts of tests/texts that have a sample report."""
+
 
 def install(session: nox.Session, *what: str) -> None:
     """Into the session's environment; with --no-venv the caller's is used as it is."""
@@ -79,16 +82,17 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def reports(session: nox.Session) -> None:
-    """Render reports/ from tests/machines; `-- --check` fails where a sample is stale."""
+    """Render reports/ from tests/machines and tests/texts; `-- --check` fails where a sample is stale."""
     install(session, ".")
     check = "--check" in session.posargs
     stale = []
-    for name, asked in SAMPLES.items():
+    commands = {name: ["check", "--snapshot", str(HERE / "tests" / "machines" / f"{name}.json"), *asked] for name, asked in SAMPLES.items()}
+    commands |= {name: ["explain", str(HERE / "tests" / "texts" / f"{name}.txt")] for name in TEXTS}
+    for name, command in commands.items():
         target = HERE / "reports" / name
         folder = Path(tempfile.mkdtemp()) if check else target
-        snapshot = HERE / "tests" / "machines" / f"{name}.json"
         formats = [f"--format={one}" for one in ("html", "markdown", "json")]
-        session.run("ivdoctor", "check", "--snapshot", str(snapshot), *asked, *formats, "-o", f"{folder}/", success_codes=[0, 1, 3], silent=True)
+        session.run("ivdoctor", *command, *formats, "-o", f"{folder}/", success_codes=[0, 1, 3], silent=True)
         if check:
             stale += [f"{name}/{file.name}" for file in folder.iterdir() if not same(file, target / file.name)]
     if stale:

@@ -160,6 +160,8 @@ def explain(file: str | None, here: bool, targets: tuple[str, ...], formats: tup
     from .explanation import read
     from .output import CannotWrite, Outlet
 
+    if file == "":
+        raise click.UsageError("FILE is empty: is a variable unset?")
     if here and targets:
         raise click.UsageError("--here and --target exclude each other")
     judged_for = [_target(name) for name in targets]

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
@@ -43,18 +42,9 @@ LARGEST = 1 << 26
 """Bytes of a report or a snapshot of ivdoctor's own."""
 
 
-class _Again:
-    """A stream of which something has been read."""
-
-    def __init__(self, first: bytes, rest: "Bytes") -> None:
-        self._first, self._rest = BytesIO(first), rest
-
-    def read(self, size: int, /) -> bytes:
-        return self._first.read(size) or self._rest.read(size)
-
-
 def read(stream: "Bytes") -> Told:
     """Read to the end, in bounded memory."""
+    from .logs.encoding import Again
     from .logs.reading import read as look
 
     first = stream.read(PEEK)
@@ -62,7 +52,7 @@ def read(stream: "Bytes") -> Told:
         first += stream.read(LARGEST)
         if told := _own(first):
             return told
-    reading = look(_Again(first, stream))
+    reading = look(Again(first, stream))
     redactor = Redactor(Identity.here())
     return Told(
         failures=tuple(map(redactor.fact, reading.failures())),

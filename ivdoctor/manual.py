@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import indent
 
 from .facts import Failure
 from .outcome import subject_of
@@ -28,8 +29,8 @@ def _messages(rule: Rule) -> str:
     """What texts say when they tell of such a failure: an example of each family."""
     if not (rule.category and rule.asks_for(Failure)):
         return ""
-    firsts = {row["family"]: row["text"].splitlines()[0] for row in reversed(table("message_examples")) if row["category"] == rule.category}
-    listed = "\n".join(f"    {text}" for text in reversed(firsts.values()))
+    firsts = {row["family"]: row["text"] for row in reversed(table("message_examples")) if row["category"] == rule.category}
+    listed = indent("\n".join(reversed(firsts.values())), "    ")
     return f"## Messages\n{listed}\n\n"
 
 

@@ -4,9 +4,11 @@ import re
 
 import pytest
 
+from ivdoctor.facts import Failure
 from ivdoctor.manual import index, page, suggest
 from ivdoctor.plugins import plugins
 from ivdoctor.rule import Rule
+from ivdoctor.tables import table
 
 RULES = plugins().rules
 
@@ -20,7 +22,17 @@ def test_a_page_has_the_rules_text_and_its_facts(rule: Rule) -> None:
     assert f"- severity: {rule.severity.value}\n" in text
     assert f"- since: {rule.since}\n" in text
     assert text.endswith("\n")
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Fix", "Facts"]
+    told = ["Messages"] if rule.asks_for(Failure) and rule.category else []
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Fix", *told, "Facts"]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.asks_for(Failure) and rule.category], ids=lambda rule: rule.code)
+def test_a_page_about_a_text_shows_what_such_texts_say(rule: Rule) -> None:
+    """One message of each family that this very rule explains."""
+    shown = " ".join(page(rule).partition("## Messages\n")[2].partition("\n\n")[0].split())
+    rows = [row for row in table("message_examples") if row["category"] == rule.category]
+    for family in {row["family"] for row in rows}:
+        assert any(" ".join(row["text"].split()) in shown for row in rows if row["family"] == family), family
 
 
 def test_a_page_says_which_facts_the_rule_can_do_without() -> None:

@@ -159,7 +159,7 @@ def _finding(finding: Finding) -> str:
         known.append(say("Confidence: {confidence}", confidence=finding.confidence))
     parts += ["\n".join(f"- {one}" for one in known)] if known else []
     parts += [_fix(finding, number, fix) for number, fix in enumerate(finding.fixes, start=1)]
-    for title, lines in ((say("Do not"), finding.avoid), (say("To look at next"), finding.look_next)):
+    for title, lines in ((say("Not a way out"), finding.avoid), (say("To look at next"), finding.look_next)):
         parts += [f"**{title}:**\n\n" + "\n".join(f"- {prose(line)}" for line in lines)] if lines else []
     return "\n\n".join(parts)
 

@@ -20,6 +20,7 @@ LINE = Lazy(r"(?:\| | {2})(?P<subject>torch|gpu|driver)\s{1,12}(?:\| )?(?P<text>
 LABEL = Lazy(r"\s*\"label\": ?\"(?P<subject>torch|gpu|driver)\"")
 TEXT = Lazy(r"\s*\"text\": ?\"(?P<text>[^\"\n]{2,600})\"")
 """The same line in JSON, over two lines."""
+HEADER = "Traceback (most recent call last)"
 VERSION = Lazy(r"\d[\w.+]{2,40}")
 DRIVER = Lazy(r"NVIDIA (?P<version>[\d.]{3,20}), CUDA (?P<cuda>[\d.]{3,6})")
 
@@ -35,6 +36,8 @@ class Own:
 
     def holds(self, line: str) -> bool:
         """Whether this line belongs to a report; the next line is asked next."""
+        if self.end is not None and line.startswith(HEADER):
+            self.end = None  # a report that was cut: none of ours prints a traceback
         if self.end is not None:
             if self.end.match(line):
                 self.end = None

@@ -180,7 +180,7 @@ def read(stream: Bytes) -> Reading:
 def _may_go_on(line: str, told: Told | None) -> bool:
     """Whether the lines behind may belong to the message: its operands are not there yet, or it broke off."""
     if told is not None:
-        return not told.operands and told.family not in WHOLE
+        return (not told.operands and told.family not in WHOLE) or (told.end == len(line) and line.count("(") > line.count(")"))
     lowered = line.lower()
     return lowered.endswith((",", "(", "the", "same", "to", "and", "for", "only", "but", ":")) or "query/key/value" in lowered or "cublas" in lowered
 
@@ -228,7 +228,7 @@ def _message(line: str, following: str, told: Told) -> str:
     text = text[begins : max(told.end, len(line) if told.start < LONGEST // 2 else told.end)]
     name = error(text)
     if name and f"{name}:" in text[: max(0, told.end - begins)]:
-        text = text.rpartition(f"{name}:")[2] if text.count(f"{name}:") == 1 else text.partition(f"{name}:")[2]
+        text = text.partition(f"{name}:")[2]
     text = " ".join(text.split())[:LONGEST].strip()
     for mark in "`'\"":
         if text.count(mark) % 2:  # the mark that opened it stands before the exception

@@ -9,7 +9,7 @@ from ..text import say
 from ..wheels import names
 from ._failures import fix, named, problem
 
-NO_CAST = "no cast: no dtype is wrong"
+NO_CAST = "a cast: no dtype is wrong"
 
 
 @rule("IVD150", severity=Severity.ERROR, category="cuda-arch-mismatch")
@@ -75,7 +75,7 @@ def out_of_memory(failure: Failure, place: Place | None) -> Iterator[Problem]:
                     command="vllm serve MODEL --tensor-parallel-size 2" if engine else "llama-server -ngl 20  # layers on the GPU" if ggml else "",
                 ),
             ),
-            avoid=(say("a cast between 16-bit formats frees nothing"),),
+            avoid=(say("a cast between 16-bit formats: it frees nothing"),),
             look_next=()
             if engine or ggml
             else (
@@ -173,7 +173,7 @@ def repository_code_or_configuration(failure: Failure) -> Iterator[Problem]:
         (newer,) if unknown else (trust, fits) if code else (plain, fits) if switch else (fits, trust),
         avoid=(
             say(NO_CAST),
-            *((say("no `trust_remote_code=True` for it: the flag runs the repository's code, and an upgrade is enough"),) if unknown else ()),
+            *((say("`trust_remote_code=True`: the flag runs the repository's code, and an upgrade is enough"),) if unknown else ()),
         ),
     )
 
@@ -289,6 +289,6 @@ def failure_not_recognised(failure: Failure) -> Iterator[Problem]:
         yield problem(
             failure,
             say("an exception that ivdoctor does not know: {error}", error=failure.error or say("no type")),
-            avoid=(say("no cast on suspicion: nothing in the text says that a dtype is wrong"),),
+            avoid=(say("a cast on suspicion: nothing in the text says that a dtype is wrong"),),
             look_next=(say("read the first exception of a chain, not the last: the others only pass it on"),),
         )

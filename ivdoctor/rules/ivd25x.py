@@ -61,7 +61,7 @@ def bfloat16_refused(failure: Failure, place: Place | None) -> Iterator[Problem]
                 fix(say("Switch TF32 off; it changes the speed and a few digits, nothing else"), "other", "TrainingArguments(..., tf32=False)"),
                 *_without_bf16(failure, place),
             ),
-            avoid=(say("on a GPU below 8.0 bfloat16 is refused next: set `bf16=False` as well"),),
+            avoid=(say("leaving `bf16=True` on a GPU below 8.0: it is refused next"),),
             look_next=(
                 say("on a GPU of 8.0 or newer, torch was built without CUDA, or sees no GPU: `{code}`", code="torch.cuda.get_device_capability()"),
             ),

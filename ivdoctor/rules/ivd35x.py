@@ -39,8 +39,8 @@ def float8_in_an_ordinary_operator(failure: Failure, place: Place | None) -> Ite
                 fix(say("Or take a checkpoint that is not float8, or switch the option off that makes it so"), "kernel"),
             ),
             avoid=(
-                say("do not expect a promotion: torch has none for float8"),
-                say("a plain cast of a scaled float8 checkpoint loses its scales: dequantise instead"),
+                say("waiting for a promotion: torch has none for float8"),
+                say("a plain cast of a scaled float8 checkpoint: it loses the scales, dequantise instead"),
             ),
             more=named(place),
         )
@@ -86,14 +86,8 @@ def quantised_weight_or_kernel_refuses(failure: Failure, place: Place | None) ->
         else say("the quantisation's kernel does not take this dtype"),
         (kernel, upgrade) if packed else (half, kernel),
         avoid=(
-            say("do not cast the packed weights: they are codes, not numbers"),
-            *(
-                ()
-                if packed
-                else (
-                    say("no bfloat16 for this kernel; for a model that overflows in float16 the pair cannot be satisfied, take another quantisation"),
-                )
-            ),
+            say("casting the packed weights: they are codes, not numbers"),
+            *(() if packed else (say("bfloat16 for this kernel: a model that overflows in float16 needs another quantisation"),)),
         ),
         more=named(place),
     )
@@ -102,7 +96,7 @@ def quantised_weight_or_kernel_refuses(failure: Failure, place: Place | None) ->
 def _kernel_of_its_own(failure: Failure, place: Place | None) -> Problem:
     """A kernel that names what it takes: 16 bits, bfloat16 alone, unpacked weights, integers."""
     weight = next((one.dtype for one in failure.operands), "")
-    packed = say("do not cast the packed weights: they are codes, not numbers")
+    packed = say("casting the packed weights: they are codes, not numbers")
     if failure.family == "bnb-blockwise" and weight == "bfloat16":
         newer = fix(say("Upgrade bitsandbytes: later releases quantise bfloat16"), "version", command="pip install -U bitsandbytes")
         return problem(failure, say("this bitsandbytes does not quantise bfloat16"), (newer,), avoid=(packed,), more=named(place))
@@ -165,7 +159,7 @@ def kbit_parts_disagree(failure: Failure, place: Place | None) -> Iterator[Probl
             ),
             fix(say("Upgrade peft and unsloth, which have mended several of these"), "version", command="pip install -U peft"),
         ),
-        avoid=(say("do not cast the packed weight (`torch.uint8`)"),),
+        avoid=(say("casting the packed weight (`torch.uint8`): it holds codes, not numbers"),),
         more=named(place),
         severity=Severity.WARNING if failure.family == "linear4bit-compute" else None,
     )

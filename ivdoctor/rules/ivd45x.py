@@ -61,7 +61,7 @@ def input_and_weights_differ(failure: Failure, place: Place | None, mismatch: Mi
             weights=torch_name(weights),
             given=torch_name(given),
         ),
-        elsewhere(failure) or (whole, to_weights, load) if better else (to_weights, whole, load) if keep or not weights else (whole, load),
+        elsewhere(failure) or ((whole, to_weights, load) if better else (to_weights, whole, load) if keep or not weights else (whole, load)),
         avoid=_casting(failure, place),
         look_next=(say("print both sides just before the call: `{code}`", code=f"print({name}.dtype, next(model.parameters()).dtype)"),),
         more=named(place),
@@ -69,10 +69,10 @@ def input_and_weights_differ(failure: Failure, place: Place | None, mismatch: Mi
 
 
 def _casting(failure: Failure, place: Place | None) -> Iterator[str]:
-    yield say("do not cast the one bias or weight that the message names: the next layer raises")
-    yield say("do not cast token ids or masks: only floating tensors")
+    yield say("casting the one bias or weight that the message names: the next layer raises")
+    yield say("casting token ids or masks: only floating tensors are meant")
     if lacks_bf16(place) and "bfloat16" in failure.dtypes:
-        yield say("no `model.to(torch.bfloat16)` on a {title}: it has no bfloat16 arithmetic", title=place.title if place else "")
+        yield say("`model.to(torch.bfloat16)` on a {title}: it has no bfloat16 arithmetic", title=place.title if place else "")
 
 
 @rule("IVD451", severity=Severity.ERROR, category="matmul-dtype-mismatch")
@@ -100,8 +100,8 @@ def matrices_differ(failure: Failure, place: Place | None) -> Iterator[Problem]:
         avoid=()
         if failure.family in FOREIGN
         else (
-            say("do not cast packed weights (`torch.uint8`, `torch.int8`) to a float dtype: they are codes, not numbers"),
-            say("do not hide it with one `.to()` on a weight inside the library: find the tensor that was made in the other dtype"),
+            say("casting packed weights (`torch.uint8`, `torch.int8`) to a float dtype: they are codes, not numbers"),
+            say("one `.to()` on a weight inside the library: find the tensor that was made in the other dtype"),
         ),
         look_next=(
             say(PROMOTED),
@@ -204,7 +204,7 @@ def attention_operands_differ(failure: Failure, place: Place | None) -> Iterator
                 ),
                 fix(say("Or load the model and its inputs in one dtype"), "load-dtype", "model = AutoModel.from_pretrained(path, torch_dtype=dtype)"),
             ),
-            avoid=(say("another GPU does not help"),),
+            avoid=(say("another GPU: it gives the same"),),
         )
         return
     odd = _odd({"query": query, "key": key, "value": value})
@@ -230,7 +230,7 @@ def attention_operands_differ(failure: Failure, place: Place | None) -> Iterator
                 "model = AutoModel.from_pretrained(path, torch_dtype=dtype)",
             ),
         ),
-        avoid=(say("another GPU does not help"), say("another attention implementation only moves the failure to the next product")),
+        avoid=(say("another GPU: it gives the same"), say("another attention implementation: it only moves the failure to the next product")),
         look_next=(say("the odd one is the {odd}: look for what makes it, a rotary embedding in float32 or a cache", odd=odd),) if odd else (),
         more=named(place),
     )
@@ -274,8 +274,8 @@ def written_by_index_in_another_dtype(failure: Failure, place: Place | None) -> 
             fix(say("Or load the parts that make the two in one dtype"), "load-dtype", "model = AutoModel.from_pretrained(path, torch_dtype=dtype)"),
         ),
         avoid=(
-            say("do not cast the index or the mask: they are right as they are"),
-            say("autocast does not cure it: `nn.Embedding` stays in float32 under autocast, which is how many get here"),
+            say("casting the index or the mask: they are right as they are"),
+            say("autocast: `nn.Embedding` stays in float32 under it, which is how many get here"),
         ),
         more=named(place),
     )
@@ -335,7 +335,7 @@ def operands_differ(failure: Failure) -> Iterator[Problem]:
             )
             if failure.family not in FOREIGN
             else elsewhere(failure),
-            avoid=() if failure.family in FOREIGN else (say("autocast does not reach these operators"),),
+            avoid=() if failure.family in FOREIGN else (say("autocast: it does not reach these operators"),),
             look_next=() if failure.family in FOREIGN else (say(PROMOTED),),
         )
 
@@ -355,5 +355,5 @@ def numpy_has_no_such_dtype(failure: Failure) -> Iterator[Problem]:
             failure,
             say("NumPy has no {dtype}: the tensor must be cast before it is handed over", dtype=(failure.dtypes or ("bfloat16",))[0]),
             (fix(say("Cast to float32 first"), "cast-input", "array = tensor.detach().float().cpu().numpy()"),),
-            avoid=(say("the hardware is not to blame, and the model may stay in its dtype"),),
+            avoid=(say("other hardware, or another dtype for the model: both are right as they are"),),
         )

@@ -38,7 +38,7 @@ def tensors_on_two_devices(failure: Failure) -> Iterator[Problem]:
                 ),
                 fix(say("Or leave `low_cpu_mem_usage` and `device_map` to from_pretrained, and do not call `.to()` behind it"), "device"),
             ),
-            avoid=(say("no cast: no dtype is wrong"),),
+            avoid=(say("a cast: no dtype is wrong"),),
         )
         return
     yield problem(
@@ -69,7 +69,7 @@ def tensors_on_two_devices(failure: Failure) -> Iterator[Problem]:
                 "" if "mps" in failure.message.lower() else 'device_map = "cuda:0"  # or a map that keeps them on one',
             ),
         ),
-        avoid=(say("no cast: the dtypes agree, or do not matter here"),),
+        avoid=(say("a cast: the dtypes agree, or do not matter here"),),
         look_next=(say("what sits elsewhere: `{code}`", code="{name: p.device for name, p in model.named_parameters()}"),),
     )
 
@@ -96,7 +96,7 @@ def shapes_do_not_fit(failure: Failure) -> Iterator[Problem]:
                     "other",
                 ),
             ),
-            avoid=(say("no cast: a dtype changes no shape"),),
+            avoid=(say("a cast: a dtype changes no shape"),),
             look_next=(say("compare the sizes with `hidden_size` and its like in both parts' config.json"),),
         )
 
@@ -148,7 +148,7 @@ def integers_expected_or_found(failure: Failure) -> Iterator[Problem]:
         failure,
         message,
         (cure,),
-        avoid=(say("no 16-bit cast: float16 and bfloat16 do not hold token ids exactly, and the dtype of the model is right"),),
+        avoid=(say("a 16-bit cast: float16 and bfloat16 do not hold token ids exactly, and the dtype of the model is right"),),
     )
 
 
@@ -173,7 +173,7 @@ def index_out_of_range(failure: Failure) -> Iterator[Problem]:
                 fix(say("Compare the largest id with the table"), "other", "assert input_ids.max() < model.get_input_embeddings().num_embeddings"),
                 fix(say("Resize the embedding where tokens were added"), "other", "model.resize_token_embeddings(len(tokenizer))"),
             ),
-            avoid=(say("no cast: no dtype is wrong"),),
+            avoid=(say("a cast: no dtype is wrong"),),
             look_next=(
                 say("run once with `CUDA_LAUNCH_BLOCKING=1`, or on the CPU: the traceback then points at the line"),
                 say("the line above it in the log names the assertion; one about probabilities in a sampler means NaN: `ivdoctor rule IVD651`"),

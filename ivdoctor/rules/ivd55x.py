@@ -108,7 +108,7 @@ def no_bfloat16_kernel(failure: Failure, torch: Torch | None) -> Iterator[Proble
                 ),
                 fix(say("Or run the model in float32, or in float16 where its values stay below 65504"), "fp32", "model = model.float()"),
             ),
-            avoid=(say("the GPU is not to blame: another one gives the same"),),
+            avoid=(say("another GPU: it gives the same"),),
             more=_version(torch, BF16_KERNELS),
         )
 
@@ -135,7 +135,7 @@ def fft_in_half_precision(failure: Failure) -> Iterator[Problem]:
                     'with torch.autocast("cuda", enabled=False):\n    spectrum = torch.fft.rfft(x.float())',
                 ),
             ),
-            avoid=(say("no other 16-bit format: bfloat16 is refused as well"),),
+            avoid=(say("another 16-bit format: bfloat16 is refused as well"),),
         )
 
 
@@ -169,7 +169,7 @@ def operator_takes_few_dtypes(failure: Failure) -> Iterator[Problem]:
                     else ()
                 ),
             ),
-            avoid=(say("another GPU or another 16-bit format does not help"),),
+            avoid=(say("another GPU or another 16-bit format: both give the same"),),
         )
 
 
@@ -199,7 +199,7 @@ def torch_lacks_the_dtype(failure: Failure, torch: Torch | None) -> Iterator[Pro
                 ),
                 fix(say("Or take a release of the library that fits this torch"), "version"),
             ),
-            avoid=(say("no cast: the dtype itself is missing"),),
+            avoid=(say("a cast: the dtype itself is missing"),),
             more=_version(torch, (2, 1)),
         )
 
@@ -226,7 +226,7 @@ def mps_lacks_the_dtype(failure: Failure, place: Place | None) -> Iterator[Probl
                 fix(say("Take a checkpoint that is not float8"), "kernel"),
                 fix(say("Or dequantise it into float16 before the move to the device"), "load-dtype", "weight = (weight.float() * scale).half()"),
             ),
-            avoid=(say("a plain cast of a scaled float8 checkpoint loses its scales"),),
+            avoid=(say("a plain cast of a scaled float8 checkpoint: it loses the scales"),),
         )
     elif failure.family == "mps-accumulator" or len(set(failure.dtypes)) > 1:
         yield problem(
@@ -236,7 +236,7 @@ def mps_lacks_the_dtype(failure: Failure, place: Place | None) -> Iterator[Probl
                 fix(say("Cast both operands to one dtype before the product"), "cast-input", "x = x.to(layer.weight.dtype)"),
                 fix(say("Or run model and inputs in float32"), "fp32", "model = model.float()"),
             ),
-            avoid=(say("no float64: Metal has none"),),
+            avoid=(say("float64: Metal has none"),),
         )
     elif wide:
         yield problem(
@@ -246,7 +246,7 @@ def mps_lacks_the_dtype(failure: Failure, place: Place | None) -> Iterator[Probl
                 fix(say("Cast to float32 before the move to the device"), "cast-input", 'x = x.to(torch.float32).to("mps")'),
                 fix(say("Upgrade the library that makes it: many have learned this since"), "version", command="pip install -U transformers"),
             ),
-            avoid=(say("no 16-bit cast is needed for it"),),
+            avoid=(say("a 16-bit cast: it is not needed for this"),),
         )
     else:
         yield problem(
@@ -261,7 +261,7 @@ def mps_lacks_the_dtype(failure: Failure, place: Place | None) -> Iterator[Probl
                 fix(say("Or in float32, on Metal or on the CPU"), "fp32", "model = AutoModel.from_pretrained(path, torch_dtype=torch.float32)"),
                 fix(say("Or upgrade: macOS 14 and torch 2.3 know bfloat16, which M1 and M2 emulate"), "version"),
             ),
-            avoid=(say("no `model.to(torch.bfloat16)` here"),) if lacks_bf16(place) or place is None else (),
+            avoid=(say("`model.to(torch.bfloat16)` here"),) if lacks_bf16(place) or place is None else (),
         )
 
 
@@ -281,7 +281,7 @@ def primitive_not_created(failure: Failure, torch: Torch | None) -> Iterator[Pro
             failure,
             say("oneDNN could not make a primitive, and does not say whether for a dtype, a shape or a memory format"),
             (fix(say("Upgrade torch where it is older than 2.4"), "version", command="pip install -U torch"),),
-            avoid=(say("no blind cast: the text names no dtype"),),
+            avoid=(say("a blind cast: the text names no dtype"),),
             look_next=(
                 say("run again with `ONEDNN_VERBOSE=all`: the last lines name the data types (`f32`, `bf16`, `f16`) and the shapes"),
                 say("print the dtypes of input, weights and, for a recurrent layer, its states"),

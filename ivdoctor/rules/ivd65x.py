@@ -64,7 +64,7 @@ def values_beyond_float16(failure: Failure, place: Place | None) -> Iterator[Pro
             failure,
             say("a constant is beyond float16's range, which ends at 65504"),
             (mask, *ways),
-            avoid=(say("no larger constant, and no clamping of the result: the constant is the fault"),),
+            avoid=(say("another constant, or clamping the result: this one does not fit the dtype"),),
             more=named(place),
         )
         return
@@ -76,8 +76,8 @@ def values_beyond_float16(failure: Failure, place: Place | None) -> Iterator[Pro
         else say("values left float16's range, which ends at 65504"),
         ways,
         avoid=(
-            say("no clamping in the sampler: it hides the overflow and changes the output"),
-            *((say("no bfloat16 on a {title}: it has no bfloat16 arithmetic", title=place.title),) if lacks_bf16(place) and place else ()),
+            say("clamping in the sampler: it hides the overflow and changes the output"),
+            *((say("bfloat16 on a {title}: it has no bfloat16 arithmetic", title=place.title),) if lacks_bf16(place) and place else ()),
         ),
         look_next=(say("the first module that is not finite tells which part to keep wide; `ivdoctor check MODEL --dtype fp16` finds it"),),
         severity=None if not steps else Severity.WARNING if failure.count > NORMAL else Severity.NOTE,
@@ -101,7 +101,7 @@ def numbers_not_finite(failure: Failure) -> Iterator[Problem]:
             failure,
             say("a result is not finite, and the text does not say in which dtype: it cannot decide between a dtype and a fault"),
             (fix(say("Find the first module whose output is not finite, and its dtype"), "other", FIRST_BAD),),
-            avoid=(say("no change of dtype before that is known: with one GPU more, or with torn weights, the same line comes in every dtype"),),
+            avoid=(say("a change of dtype before that is known: with one GPU more, or with torn weights, the same line comes in every dtype"),),
             look_next=(
                 say("if it says `torch.float16` behind large activations, values left its range: `ivdoctor rule IVD650`"),
                 say("if it comes only with several GPUs, it is the communication: try one, and `NCCL_P2P_DISABLE=1`"),
@@ -132,5 +132,5 @@ def constant_beyond_the_dtype(failure: Failure) -> Iterator[Problem]:
                     say("Take the limits of the tensor's own dtype"), "cast-input", "scores = scores.masked_fill(mask, torch.finfo(scores.dtype).min)"
                 ),
             ),
-            avoid=(say("no change of the model's dtype: the constant is the fault"),),
+            avoid=(say("a change of the model's dtype: the constant is the fault"),),
         )

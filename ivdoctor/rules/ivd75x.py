@@ -58,8 +58,8 @@ def gradscaler_refuses(failure: Failure, place: Place | None) -> Iterator[Proble
         else say("a GradScaler met float16 gradients: the trainable parameters are float16"),
         ways,
         avoid=(
-            say("do not cast trainable parameters to float16: that is what raises"),
-            say("fp16=True does not mean that the model is loaded in float16: load it in float32"),
+            say("casting trainable parameters to float16: that is what raises"),
+            say("loading the model in float16 for `fp16=True`: autocast wants float32 weights"),
         ),
         more=named(place),
     )
@@ -101,7 +101,7 @@ def sharded_parameters_differ(failure: Failure, place: Place | None) -> Iterator
                 else (fix(say("Or FSDP2 (`fully_shard`), which shards each parameter in its own dtype"), "version"),)
             ),
         ),
-        avoid=(say("do not cast the packed weights themselves"),),
+        avoid=(say("casting the packed weights themselves"),),
         look_next=(say("who differs: `{code}`", code="{n: p.dtype for n, p in model.named_parameters()}"),),
         more=named(place),
     )
@@ -141,6 +141,6 @@ def ranks_gather_two_dtypes(failure: Failure, place: Place | None) -> Iterator[P
                 say("Or pin the DeepSpeed release that worked: some have this fault themselves"), "version", command="pip install deepspeed==VERSION"
             ),
         ),
-        avoid=(say("no cast inside the collective: the next step gathers the same parameters"),),
+        avoid=(say("a cast inside the collective: the next step gathers the same parameters"),),
         more=named(place),
     )

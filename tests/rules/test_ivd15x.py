@@ -52,14 +52,26 @@ def test_ivd150_silent_where_the_driver_is_at_fault() -> None:
     assert findings(build_without_the_device, a_failure("neg-driver-runtime"), B200) == []
 
 
-@pytest.mark.parametrize(("words", "command"), [(("vllm",), "vllm serve MODEL --max-model-len 8192"), ((), "")])
-def test_ivd151_fires_with_needing_less_first(words: tuple[str, ...], command: str) -> None:
-    """Then spreading; whether the weights are float32 by accident is a question, not advice."""
-    (found,) = findings(out_of_memory, a_failure("neg-oom", words=words), T4)
+@pytest.mark.parametrize(
+    ("message", "words", "first", "second"),
+    [
+        ("CUDA out of memory.", (), "", ""),
+        ("CUDA out of memory.", ("vllm",), "vllm serve MODEL --max-model-len 8192", "vllm serve MODEL --tensor-parallel-size"),
+        ("Try increasing `gpu_memory_utilization`", (), "vllm serve MODEL", "vllm serve MODEL"),
+        ("larger than the available KV cache memory", (), "vllm serve MODEL", "vllm serve MODEL"),
+        ("ggml_backend_cuda_buffer_type_alloc_buffer: cudaMalloc failed: out of memory", (), "llama-server -c", "llama-server -ngl"),
+    ],
+)
+def test_ivd151_fires_with_needing_less_first(message: str, words: tuple[str, ...], first: str, second: str) -> None:
+    """Then spreading, in the words of the engine; whether the weights are float32 by accident is a question, where a script loads them."""
+    (found,) = findings(out_of_memory, a_failure("neg-oom", message=message, words=words), T4)
     assert [fix.action for fix in found.fixes] == ["other", "kernel"]
-    assert found.fixes[0].command == command
+    assert found.fixes[0].command.startswith(first)
+    assert found.fixes[1].command.startswith(second)
+    assert [bool(fix.command) for fix in found.fixes] == [bool(first)] * 2
+    assert bool(found.fixes[1].code) is not bool(first)
+    assert bool(found.look_next) is not bool(first)
     assert "16-bit" in found.avoid[0]
-    assert "next(model.parameters()).dtype" in found.look_next[0]
     assert "Tesla T4" in found.evidence[-1]
 
 
@@ -89,6 +101,21 @@ def test_ivd152_fires_with_sdpa_first_for_flash_attention_alone(changes: dict[st
     assert ("`" in found.message) is bool(command)
 
 
+@pytest.mark.parametrize(
+    ("message", "actions"),
+    [
+        ("flash_attn_2_cuda.so: undefined symbol: _ZN3c10", ["attention", "version"]),
+        ("the installation of timm seems to be broken", ["version"]),
+    ],
+)
+def test_ivd152_fires_with_a_rebuild_where_the_package_is_there_and_torn(message: str, actions: list[str]) -> None:
+    """It was built for another torch: installing what is installed changes nothing."""
+    (found,) = findings(package_missing, a_failure("neg-missing-package", message=message, needs="", op="", has="", device=""))
+    assert found.message == "a compiled package does not fit the installed torch: it was built for another one"
+    assert [fix.action for fix in found.fixes] == actions
+    assert "--force-reinstall" in found.fixes[-1].command
+
+
 def test_ivd152_silent_where_a_module_lacks_an_attribute() -> None:
     """The package is there, and too old."""
     assert findings(package_missing, a_failure("neg-missing-feature")) == []
@@ -101,16 +128,29 @@ def test_ivd152_silent_where_a_module_lacks_an_attribute() -> None:
         ("Please pass the argument `trust_remote_code=True`", "", ["other", "version"]),
         ("InternVLChatModel does not support Flash Attention 2.0 yet.", "", ["attention", "version"]),
         ("InternVLChatModel.__init__() got an unexpected keyword argument", "use_flash_attn", ["attention", "version"]),
-        ("Transformers does not recognize this architecture.", "", ["version", "other"]),
+        ("Transformers does not recognize this architecture.", "", ["version"]),
+        ("Unrecognized configuration class: set the option `trust_remote_code=True`", "", ["version"]),
+        ("The repository's files do not fit.", "", ["version", "other"]),
     ],
 )
 def test_ivd153_fires_with_what_the_message_asks_for_first(message: str, op: str, actions: list[str]) -> None:
-    """Trust where code would run, after reading it; eager where a switch is unknown; else the releases together."""
+    """Trust where code would run, after reading it; sdpa where a switch is unknown; an upgrade where the architecture is; else the releases together."""
     (found,) = findings(repository_code_or_configuration, a_failure("neg-remote-code-config", message=message, op=op))
     assert [fix.action for fix in found.fixes] == actions
     trusted = [fix for fix in found.fixes if fix.action == "other"]
     assert all(fix.title.startswith("Read the repository's code") for fix in trusted)
     assert ("trusted" in found.message) is (actions[0] == "other")
+    assert any("an upgrade is enough" in one for one in found.avoid) is (actions == ["version"])
+
+
+@pytest.mark.parametrize(
+    ("op", "libraries", "own"), [("use_flash_attn", (), True), ("attn_implementation", ("remote code",), True), ("attn_implementation", (), False)]
+)
+def test_ivd153_fires_with_the_trust_flag_only_for_code_of_the_repositorys_own(op: str, libraries: tuple[str, ...], own: bool) -> None:
+    """A class of transformers needs none."""
+    failure = a_failure("neg-remote-code-config", message="got an unexpected keyword argument", op=op, libraries=libraries)
+    (found,) = findings(repository_code_or_configuration, failure)
+    assert ("trust_remote_code=True" in found.fixes[0].code) is own
 
 
 def test_ivd153_silent_where_the_package_is_missing() -> None:
@@ -119,21 +159,26 @@ def test_ivd153_silent_where_the_package_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "has", "message", "actions"),
+    ("family", "text", "message", "actions"),
     [
         ("driver", "", "the driver does not fit", ["version"]),
+        ("driver", "Error 802: system not yet initialized", "the driver does not fit", ["other", "other"]),
         ("illegal-access", "", "the line that raises is a later one", ["kernel", "version"]),
-        ("cublas", "CUBLAS_STATUS_EXECUTION_FAILED", "cuBLAS failed with CUBLAS_STATUS_EXECUTION_FAILED", ["version", "other"]),
-        ("cublas", "", "cuBLAS failed with an error", ["version", "other"]),
+        ("cublas", "a, CUDA_R_16F, lda", "cuBLAS failed with CUBLAS_STATUS_X, and its operands are not bfloat16", ["version", "other"]),
+        ("cublas", "", "cuBLAS failed with CUBLAS_STATUS_X, and the text does not name the dtype", ["version", "other"]),
     ],
 )
-def test_ivd154_fires_for_a_driver_a_kernel_or_a_library(family: str, has: str, message: str, actions: list[str]) -> None:
-    """Each has its own way out, and none is a cast."""
-    (found,) = findings(driver_or_runtime, a_failure("neg-driver-runtime", family=family, has=has), A100)
+def test_ivd154_fires_for_a_driver_a_kernel_or_a_library(family: str, text: str, message: str, actions: list[str]) -> None:
+    """Each has its own way out, and none is a cast; where the operands of a product are not named, no dtype is called right."""
+    (found,) = findings(driver_or_runtime, a_failure("neg-driver-runtime", family=family, message=text, has="CUBLAS_STATUS_X"), A100)
     assert message in found.message
     assert [fix.action for fix in found.fixes] == actions
-    assert found.avoid == ("no cast: no dtype is wrong",)
+    open_question = family == "cublas" and not text
+    assert found.avoid == (() if open_question else ("a cast: no dtype is wrong",))
+    assert bool(found.look_next) is open_question
     assert any("CUDA_LAUNCH_BLOCKING=1" in fix.command for fix in found.fixes) is (family != "driver")
+    (found,) = findings(driver_or_runtime, a_failure("neg-driver-runtime", family="cublas", has=""), A100)
+    assert "cuBLAS failed with an error" in found.message
 
 
 def test_ivd154_silent_where_cublas_refused_bfloat16() -> None:
@@ -172,7 +217,7 @@ def test_ivd159_fires_as_a_possible_warning_without_a_fix(error: str, said: str)
     (found,) = findings(failure_not_recognised, a_failure("", error=error, frames=(a_frame(),)))
     assert (found.severity, found.confidence, found.fixes, found.category) == (Severity.WARNING, "possible", (), "")
     assert found.message == f"an exception that ivdoctor does not know: {said}"
-    assert "no cast on suspicion" in found.avoid[0]
+    assert "a cast on suspicion" in found.avoid[0]
     assert found.location is not None
     assert (found.location.file, found.location.line) == ("train.py", 12)
 

@@ -48,19 +48,36 @@ def test_ivd250_fires_with_fp16_first_but_where_it_is_crippled(place: Place | No
     [
         ("bf16-device", (), "model = AutoModel.from_pretrained(path, torch_dtype=torch.float16)", ""),
         ("bf16-trainer", (), "TrainingArguments(..., bf16=False, fp16=True, tf32=False)", ""),
-        ("tf32-trainer", (), "TrainingArguments(..., bf16=False, fp16=True, tf32=False)", ""),
         ("bf16-device", ("training",), "TrainingArguments(..., bf16=False, fp16=True, tf32=False)", ""),
         ("bf16-vllm", (), "", "vllm serve MODEL --dtype half"),
         ("bf16-device", ("vllm",), "", "vllm serve MODEL --dtype half"),
     ],
 )
 def test_ivd250_fires_in_the_words_of_who_refused(family: str, words: tuple[str, ...], code: str, command: str) -> None:
-    """A trainer's arguments, an engine's flag, or the loading of a model; TF32 needs the same generation and is switched off with it."""
+    """A trainer's arguments, an engine's flag, or the loading of a model."""
     (found,) = findings(bfloat16_refused, a_failure("bf16-unsupported-gpu", family=family, words=words), T4)
     assert (found.fixes[0].code, found.fixes[0].command) == (code, command)
     assert "fp32" in found.fixes[1].action
     assert "bf16=True" not in found.fixes[1].code
     assert "any form" in found.avoid[0]
+
+
+@pytest.mark.parametrize(("place", "actions"), [(None, ["other", "fp16", "fp32"]), (P40, ["other", "fp32", "fp16"])])
+def test_ivd250_fires_with_tf32_switched_off_where_that_was_refused(place: Place | None, actions: list[str]) -> None:
+    """It needs the same generation; bf16 would be refused next."""
+    (found,) = findings(bfloat16_refused, a_failure("bf16-unsupported-gpu", family="tf32-trainer"), *there(place))
+    assert [fix.action for fix in found.fixes] == actions
+    assert found.fixes[0].code == "TrainingArguments(..., tf32=False)"
+    assert "bf16=True" in found.avoid[0]
+
+
+def test_ivd250_fires_without_a_compute_capability_where_metal_refused() -> None:
+    """Which has none."""
+    (found,) = findings(
+        bfloat16_refused, a_failure("bf16-unsupported-gpu", family="bf16-device", message="bfloat is not supported by this Metal target")
+    )
+    assert "Metal" in found.message
+    assert found.look_next == ()
 
 
 def test_ivd250_silent_where_cublas_refused_the_product() -> None:
@@ -93,6 +110,16 @@ def test_ivd252_fires_with_the_format_before_the_compiler(place: Place | None, a
     (found,) = findings(triton_kernel_in_bfloat16, a_failure("triton-bf16-needs-sm80"), *there(place))
     assert [fix.action for fix in found.fixes] == actions
     assert "torch._dynamo" in found.fixes[1].code
+
+
+def test_ivd252_fires_with_an_upgrade_where_a_newer_instruction_was_chosen() -> None:
+    """`.bf16` of sm_90 is Triton's choice: a GPU of 8.0 computes bfloat16 otherwise."""
+    (found,) = findings(triton_kernel_in_bfloat16, a_failure("triton-bf16-needs-sm80", needs="sm_90", op="add.bf16"), A100)
+    assert [fix.action for fix in found.fixes] == ["version", "kernel"]
+    assert "`add.bf16`" in found.message
+    assert "sm_90" in found.message
+    (found,) = findings(triton_kernel_in_bfloat16, a_failure("triton-bf16-needs-sm80", needs="", op=""), T4)
+    assert found.fixes[0].action == "fp16"
 
 
 def test_ivd252_silent_where_triton_refused_float8() -> None:
@@ -177,6 +204,15 @@ def test_ivd255_fires_with_e5m2_for_a_triton_kernel() -> None:
     assert not any("e5m2" in fix.title for fix in findings(float8_refused, a_failure("fp8-unsupported-gpu", family="fp8-scaled-mm"), A100)[0].fixes)
 
 
+def test_ivd255_fires_with_an_upgrade_for_an_ada_that_an_older_gate_refused() -> None:
+    """A message that names 9.0 alone is of a release that later ones corrected; where the GPU is known, it decides."""
+    failure = a_failure("fp8-unsupported-gpu", family="fp8-scaled-mm", message="torch._scaled_mm needs compute capability >= 9.0")
+    (found,) = findings(float8_refused, failure)
+    assert [fix.action for fix in found.fixes] == ["kernel", "version", "load-dtype", "device"]
+    (found,) = findings(float8_refused, failure, A100)
+    assert [fix.action for fix in found.fixes] == ["kernel", "load-dtype", "device"]
+
+
 def test_ivd255_silent_where_float8_reached_an_operator() -> None:
     """Which no GPU promotes."""
     assert findings(float8_refused, a_failure("fp8-dtype-mismatch"), T4) == []
@@ -201,6 +237,23 @@ def test_ivd256_fires_with_another_quantisation(place: Place | None, needs: str,
     assert [fix.action for fix in found.fixes] == ["kernel", "device"]
     assert found.fixes[0].command.endswith("--dtype half") is half
     assert "change of dtype" in found.avoid[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "has", "op", "command"),
+    [
+        (None, "", "", "vllm serve MODEL-AWQ --quantization awq"),
+        (None, "75", "awq", "vllm serve MODEL-GPTQ --quantization gptq --dtype half"),
+        (V100, "", "", "vllm serve MODEL-GPTQ --quantization gptq --dtype half"),
+        (P40, "", "gptq", ""),
+        (T4, "61", "", "vllm serve MODEL-GPTQ --quantization gptq --dtype half"),
+    ],
+)
+def test_ivd256_fires_with_a_quantisation_that_the_gpu_runs_and_did_not_refuse(place: Place | None, has: str, op: str, command: str) -> None:
+    """AWQ from 7.5 and GPTQ from 6.0 on; what the message says of the GPU goes before the place."""
+    (found,) = findings(quantisation_refused, a_failure("quant-unsupported-gpu", needs="", has=has, op=op), *there(place))
+    assert found.fixes[0].command == command
+    assert ("GGUF" in found.fixes[0].title) is not bool(command)
 
 
 def test_ivd256_silent_where_the_kernel_refused_the_dtype() -> None:

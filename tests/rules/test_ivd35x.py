@@ -57,12 +57,46 @@ def test_ivd351_fires_with_the_engines_flag_where_an_engine_speaks(family: str, 
 @pytest.mark.parametrize("packed", ["uint8", "int8", "int32"])
 def test_ivd351_fires_with_the_module_left_out_where_packed_weights_met_an_operator(packed: str) -> None:
     """They are codes and not numbers: no fix casts them."""
-    failure = a_failure("quant-kernel-dtype", operands=operands(mat1="float16", mat2=packed))
+    failure = a_failure("quant-kernel-dtype", family="mat-dtypes", operands=operands(mat1="float16", mat2=packed))
     (found,) = findings(quantised_weight_or_kernel_refuses, failure, T4)
     assert found.message == f"packed weights (torch.float16, torch.{packed}) met an operator that does not know them"
-    assert [fix.action for fix in found.fixes] == ["kernel", "fp16"]
+    assert [fix.action for fix in found.fixes] == ["kernel", "version"]
     assert "llm_int8_skip_modules" in found.fixes[0].code
     assert not any(packed in fix.code.replace("llm_int8_skip_modules", "") for fix in found.fixes)
+    assert "codes, not numbers" in found.avoid[0]
+
+
+@pytest.mark.parametrize(
+    ("message", "place", "actions", "dtype"),
+    [
+        ("expect A to be bfloat16 tensor.", None, ["bf16", "kernel"], "bfloat16"),
+        ("expect A to be bfloat16 tensor.", A100, ["bf16", "kernel"], "bfloat16"),
+        ("expect A to be bfloat16 tensor.", T4, ["kernel"], ""),
+        ("only supports float16 or bfloat16 inputs", A100, ["load-dtype", "kernel"], "float16"),
+        ("only supports float16 or bfloat16 inputs", T4, ["load-dtype", "kernel"], "float16"),
+    ],
+)
+def test_ivd351_fires_with_the_format_that_the_kernel_names(message: str, place: Place | None, actions: list[str], dtype: str) -> None:
+    """bfloat16 where it takes nothing else and the hardware has it; another quantisation where it has not."""
+    failure = a_failure("quant-kernel-dtype", family="quant-kernel-16", message=message, needs="", operands=())
+    (found,) = findings(quantised_weight_or_kernel_refuses, failure, *there(place))
+    assert [fix.action for fix in found.fixes] == actions
+    assert not dtype or f"torch_dtype=torch.{dtype})" in found.fixes[0].code
+
+
+@pytest.mark.parametrize(
+    ("family", "weight", "actions"),
+    [
+        ("bnb-blockwise", "bfloat16", ["version"]),
+        ("bnb-blockwise", "uint8", ["kernel", "version"]),
+        ("not-implemented", "uint8", ["kernel", "version"]),
+    ],
+)
+def test_ivd351_fires_with_weights_that_are_not_packed_yet(family: str, weight: str, actions: list[str]) -> None:
+    """What is quantised twice is left quantised once; bitsandbytes of today quantises bfloat16."""
+    failure = a_failure("quant-kernel-dtype", family=family, operands=operands(input=weight))
+    (found,) = findings(quantised_weight_or_kernel_refuses, failure, A100)
+    assert [fix.action for fix in found.fixes] == actions
     assert "codes, not numbers" in found.avoid[0]
 
 

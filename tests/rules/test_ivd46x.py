@@ -23,7 +23,7 @@ def test_ivd460_fires_with_a_move_and_no_cast(given: tuple[Operand, ...], messag
     assert found.message == message
     assert [fix.action for fix in found.fixes] == ["device", "version", "device"]
     assert "model.to(device)" in found.fixes[0].code
-    assert "no cast" in found.avoid[0]
+    assert "a cast" in found.avoid[0]
 
 
 def test_ivd460_fires_with_the_weights_first_where_a_tensor_has_no_numbers() -> None:
@@ -32,6 +32,21 @@ def test_ivd460_fires_with_the_weights_first_where_a_tensor_has_no_numbers() -> 
     assert "meta device" in found.message
     assert [fix.action for fix in found.fixes] == ["device", "device"]
     assert "to_empty" in found.fixes[0].code
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("Pointer argument (at 0) cannot be accessed from Triton", "with torch.cuda.device"),
+        ("Placeholder storage has not been allocated on MPS device!", ""),
+        ("found at least two devices", 'device_map = "cuda:0"'),
+    ],
+)
+def test_ivd460_fires_with_a_device_that_is_there(message: str, code: str) -> None:
+    """Triton takes its own, Metal has no second one, and several GPUs share a map."""
+    (found,) = findings(tensors_on_two_devices, a_failure("neg-device-mismatch", message=message))
+    assert found.fixes[2].code.startswith(code)
+    assert bool(found.fixes[2].code) is bool(code)
 
 
 def test_ivd460_silent_where_the_dtypes_differ() -> None:
@@ -45,7 +60,7 @@ def test_ivd461_fires_with_the_sizes_and_the_parts_that_belong_together(has: str
     (found,) = findings(shapes_do_not_fit, a_failure("neg-shape-mismatch", has=has, needs=needs))
     assert found.message == f"the shapes do not fit{sizes}: the parts do not belong together"
     assert [fix.action for fix in found.fixes] == ["other"]
-    assert found.avoid == ("no cast: a dtype changes no shape",)
+    assert found.avoid == ("a cast: a dtype changes no shape",)
 
 
 def test_ivd461_silent_where_the_dtypes_of_matrices_differ() -> None:
@@ -66,7 +81,12 @@ INDEX, IMAGE, NUMBER = "labels = labels.long()", "/ 255", "x = x.float()"
         ("index-types", {"expected": "float32", "found": "float64"}, "", NUMBER),
         ("scalar-type", {"expected": "uint8", "found": "float32"}, "", IMAGE),
         ("input-type", {"input": "uint8", "weight": "float32"}, "", IMAGE),
-        ("not-implemented", {}, '"conv2d" not implemented for a torch.uint8 tensor', IMAGE),
+        ("input-type", {}, "Input type (torch.uint8) and weight type", IMAGE),
+        ("not-implemented", {"input": "float32"}, '"bitwise_and_cpu" not implemented', "x = x.long()"),
+        ("index-types", {}, "Only Tensors of floating point dtype can require gradients", "requires_grad_(False)"),
+        ("index-put", {"destination": "int64", "source": "float32"}, "", "dtype=source.dtype"),
+        ("index-put", {"destination": "int64", "source": "int32"}, "", "source.to(buffer.dtype)"),
+        ("masked-scatter", {}, "", "source.to(buffer.dtype)"),
         ("not-implemented", {"input": "int64"}, '"GeluKernelImpl" not implemented', NUMBER),
         ("mat-dtypes", {"mat1": "int64", "mat2": "float32"}, "", NUMBER),
     ],
@@ -78,7 +98,7 @@ def test_ivd462_fires_for_an_index_an_image_or_a_number(family: str, dtypes: dic
     (fix,) = found.fixes
     assert code in fix.code
     assert fix.action == "other"
-    assert "no 16-bit cast" in found.avoid[0]
+    assert "16-bit cast" in found.avoid[0]
     assert ("index" in found.message, "image" in found.message) == (code == INDEX, code == IMAGE)
 
 
@@ -94,6 +114,20 @@ def test_ivd463_fires_with_a_comparison_before_a_resize() -> None:
     assert found.fixes[0].code.startswith("assert input_ids.max()")
     assert "resize_token_embeddings" in found.fixes[1].code
     assert "CUDA_LAUNCH_BLOCKING=1" in found.look_next[0]
+
+
+@pytest.mark.parametrize(
+    ("message", "certain"),
+    [
+        ("CUDA error: device-side assert triggered", False),
+        ("device-side assert triggered: Assertion `srcIndex < n` failed", True),
+        ("index out of range", True),
+    ],
+)
+def test_ivd463_fires_with_as_much_as_the_text_tells(message: str, certain: bool) -> None:
+    """An assertion inside a kernel is mostly an index, and not always."""
+    (found,) = findings(index_out_of_range, a_failure("neg-index-out-of-range", message=message))
+    assert ("mostly" in found.message) is not certain
 
 
 def test_ivd463_silent_where_an_index_has_another_dtype() -> None:

@@ -64,6 +64,16 @@ def test_ivd550_fires_with_the_release_where_the_text_names_it(version: str, sai
     assert found.message == "an operator has no float16 kernel on the CPU in this torch"
 
 
+@pytest.mark.parametrize(
+    ("message", "severity"), [("float16 is not supported on CPU, using FP32 instead", "note"), ("Half is not supported", "error")]
+)
+def test_ivd550_fires_with_the_gpu_first_where_a_program_refused(message: str, severity: str) -> None:
+    """No operator lacked a kernel: no usable GPU was found; where float32 stepped in, nothing is wrong."""
+    (found,) = findings(half_on_the_cpu, a_failure("cpu-half-op-unsupported", family="half-refused", message=message))
+    assert (found.severity.value, [fix.action for fix in found.fixes]) == (severity, ["device", "fp32"])
+    assert "torch.cuda.is_available()" in found.look_next[0]
+
+
 def test_ivd550_silent_where_bfloat16_has_no_kernel() -> None:
     """A matter of the release, wherever it runs."""
     assert findings(half_on_the_cpu, a_failure("bf16-op-unsupported"), a_torch()) == []
@@ -72,11 +82,20 @@ def test_ivd550_silent_where_bfloat16_has_no_kernel() -> None:
 @pytest.mark.parametrize(("op", "message"), [("triu", "`triu` has no bfloat16 kernel"), ("", "an operator has no bfloat16 kernel")])
 def test_ivd551_fires_with_an_upgrade_first(op: str, message: str) -> None:
     """Then that one operator in float32; the GPU is not to blame."""
-    (found,) = findings(no_bfloat16_kernel, a_failure("bf16-op-unsupported", op=op), a_torch(version="2.0.1"))
+    (found,) = findings(no_bfloat16_kernel, a_failure("bf16-op-unsupported", family="not-implemented", op=op), a_torch(version="2.0.1"))
     assert found.message.startswith(message)
     assert [fix.action for fix in found.fixes] == ["version", "cast-input", "fp32"]
     assert found.evidence[-1].endswith("2.0.1, older than 2.1")
-    assert "GPU is not to blame" in found.avoid[0]
+    assert "another GPU" in found.avoid[0]
+
+
+def test_ivd551_fires_with_the_operator_in_float32() -> None:
+    """By its name where it is one of upsampling; where the CPU lacks instructions, that is said."""
+    (found,) = findings(no_bfloat16_kernel, a_failure("bf16-op-unsupported", family="not-implemented", op="upsample_bilinear2d_out_frame"))
+    assert found.fixes[1].code.startswith("y = F.interpolate(x.float()")
+    (found,) = findings(no_bfloat16_kernel, a_failure("bf16-op-unsupported", family="bf16-cpu-path", op=""))
+    assert found.fixes[1].code == "y = operator(x.float()).to(x.dtype)"
+    assert found.message.startswith("this CPU lacks the instructions")
 
 
 def test_ivd551_silent_where_the_gpu_refused_bfloat16() -> None:
@@ -108,11 +127,27 @@ def test_ivd552_silent_on_linear_algebra() -> None:
 )
 def test_ivd553_fires_with_that_operator_in_float32_and_back(op: str, dtypes: dict[str, str], message: str) -> None:
     """Neither another GPU nor another 16-bit format helps."""
-    (found,) = findings(operator_takes_few_dtypes, a_failure("op-dtype-unsupported", op=op, operands=operands(**dtypes)))
+    (found,) = findings(operator_takes_few_dtypes, a_failure("op-dtype-unsupported", family="few-dtypes", op=op, operands=operands(**dtypes)))
     assert found.message == message
     (fix,) = found.fixes
     assert (fix.action, "x.float()).to(x.dtype)" in fix.code) == ("cast-input", True)
     assert "another GPU" in found.avoid[0]
+
+
+@pytest.mark.parametrize(
+    ("family", "op", "code", "actions"),
+    [
+        ("few-dtypes", "svd", "y = torch.linalg.inv(", ["cast-input"]),
+        ("few-dtypes", "quantile", "y = operator(", ["cast-input"]),
+        ("not-implemented", "svd_cuda_gesvdj", "y = torch.linalg.inv(", ["cast-input"]),
+        ("not-implemented", "my_own_cuda", "y = operator(", ["cast-input", "version"]),
+    ],
+)
+def test_ivd553_fires_with_an_upgrade_for_a_packages_own_kernels(family: str, op: str, code: str, actions: list[str]) -> None:
+    """Linear algebra is torch's, and no release has it in 16 bits."""
+    (found,) = findings(operator_takes_few_dtypes, a_failure("op-dtype-unsupported", family=family, op=op, message="no", operands=()))
+    assert found.fixes[0].code.startswith(code)
+    assert [fix.action for fix in found.fixes] == actions
 
 
 def test_ivd553_silent_on_a_fourier_transform() -> None:
@@ -128,8 +163,14 @@ def test_ivd554_fires_with_an_upgrade(needs: str, message: str) -> None:
     (found,) = findings(torch_lacks_the_dtype, a_failure("neg-missing-dtype", needs=needs), a_torch(version="2.0.1"))
     assert found.message == message
     assert [fix.action for fix in found.fixes] == ["version", "version"]
-    assert found.avoid == ("no cast: the dtype itself is missing",)
+    assert found.avoid == ("a cast: the dtype itself is missing",)
     assert "older than 2.1" in found.evidence[-1]
+
+
+def test_ivd554_fires_for_a_promotion_to_no_dtype() -> None:
+    """torch 2.1 says `TypeMeta` where float8 meets others."""
+    (found,) = findings(torch_lacks_the_dtype, a_failure("neg-missing-dtype", needs="", message="Unsupported TypeMeta in ATen: nullptr"))
+    assert "no common one" in found.message
 
 
 def test_ivd554_silent_where_a_function_is_missing() -> None:
@@ -141,6 +182,8 @@ def test_ivd554_silent_where_a_function_is_missing() -> None:
     ("family", "dtypes", "message", "actions"),
     [
         ("mps-accumulator", {}, "", ["cast-input", "fp32"]),
+        ("mps-dtype", {"source": "float16", "destination": "float32"}, "", ["cast-input", "fp32"]),
+        ("mps-dtype", {"input": "float8_e4m3fn"}, "", ["kernel", "load-dtype"]),
         ("mps-dtype", {"tensor": "float64"}, "", ["cast-input", "version"]),
         ("mps-dtype", {}, "Cannot convert a MPS Tensor to float64 dtype", ["cast-input", "version"]),
         ("mps-dtype", {"input": "bfloat16"}, "BFloat16 is not supported on MPS", ["fp16", "fp32", "version"]),
@@ -171,7 +214,7 @@ def test_ivd556_fires_with_an_upgrade_and_questions() -> None:
     (found,) = findings(primitive_not_created, a_failure("neg-other"), a_torch(version="2.3.1"))
     assert [fix.action for fix in found.fixes] == ["version"]
     assert len(found.look_next) == 2
-    assert "no blind cast" in found.avoid[0]
+    assert "blind cast" in found.avoid[0]
     assert found.evidence[-1].endswith("2.3.1, older than 2.4")
 
 

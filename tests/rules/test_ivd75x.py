@@ -35,7 +35,7 @@ def test_ivd750_fires_with_float32_parameters_or_bf16_without_a_scaler(family: s
     assert not any("float16" in fix.code for fix in found.fixes)
     switch = [fix for fix in found.fixes if fix.action == "bf16"]
     assert all(("8.0" in fix.title) is (place is None) for fix in switch)
-    assert "do not cast trainable parameters to float16" in found.avoid[0]
+    assert "casting trainable parameters to float16" in found.avoid[0]
 
 
 def test_ivd750_fires_without_any_dtype_where_no_gradient_was_seen() -> None:
@@ -54,13 +54,19 @@ def test_ivd750_silent_where_the_loss_scale_ran_out() -> None:
 @pytest.mark.parametrize(("place", "dtype"), [(None, "bfloat16"), (A100, "bfloat16"), (a_place(), "bfloat16"), (T4, "float16"), (P40, "float16")])
 def test_ivd751_fires_with_storage_adapters_and_norms_in_one_dtype(place: Place | None, dtype: str) -> None:
     """The packed weights are stored in it and not cast."""
-    failure = a_failure("fsdp-uniform-dtype", operands=operands(first="bfloat16", second="float32"))
+    failure = a_failure("fsdp-uniform-dtype", message="Must flatten tensors", operands=operands(first="bfloat16", second="float32"))
     (found,) = findings(sharded_parameters_differ, failure, *there(place))
     assert found.message == "FSDP needs one dtype in each unit, and found torch.bfloat16 and torch.float32"
     assert [fix.action for fix in found.fixes] == ["load-dtype", "cast-module", "version"]
     assert found.fixes[0].code.startswith(f"dtype = torch.{dtype}\n")
     assert "bnb_4bit_quant_storage=dtype" in found.fixes[0].code
     assert ("8.0" in found.fixes[0].title) is (place is None)
+
+
+def test_ivd751_fires_without_fsdp2_where_that_is_what_raised() -> None:
+    """Its word is `expects`."""
+    (found,) = findings(sharded_parameters_differ, a_failure("fsdp-uniform-dtype", message="FSDP expects uniform original parameter dtype"), A100)
+    assert [fix.action for fix in found.fixes] == ["load-dtype", "cast-module"]
 
 
 def test_ivd751_fires_without_the_dtypes_where_the_text_does_not_say() -> None:
@@ -96,7 +102,7 @@ def test_ivd752_fires_with_loading_and_the_configurations_section_in_one_dtype(
     assert f"torch_dtype=torch.{dtype})" in found.fixes[0].code
     assert f'ds_config["{section}"]' in found.fixes[0].code
     assert "autocast_adapter_dtype=False" in found.fixes[1].code
-    assert "no cast inside the collective" in found.avoid[0]
+    assert "a cast inside the collective" in found.avoid[0]
 
 
 def test_ivd752_silent_where_fsdp_flattens() -> None:
