@@ -15,11 +15,15 @@ import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
-
-from cost import cost
+from typing import TYPE_CHECKING
 
 from ivdoctor.logs.messages import recognisers
 from ivdoctor.logs.reading import read
+
+if TYPE_CHECKING:
+    from benchmarks.cost import cost
+else:  # a script beside this one
+    from cost import cost
 
 FRAME = '  File "/opt/conda/lib/python3.11/site-packages/torch/nn/modules/module.py", line {number}, in _call_impl\n    return forward_call(*args, **kwargs)\n'
 TRACEBACK = (

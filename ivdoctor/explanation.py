@@ -141,7 +141,7 @@ def _report(told: Told, outcomes: Sequence[Outcome], asked: Sequence[Verdict], w
     found = [finding for one in asked for finding in one.findings]
     findings = tuple(sorted(_once(found), key=lambda one: one.severity.rank))  # stable: in the order of the text
     errors = tuple(Broken(code=one.rule.code, error=one.error, place=one.place, builtin=one.rule.builtin) for one in asked if one.error)
-    recognised = any(one.category for one in told.failures)
+    recognised = any(one.category for one in findings)
     broken = registered.broken("rules")
     own = any(one.builtin for one in errors) or any(one.builtin for one in broken)
     return Report(
@@ -167,8 +167,8 @@ def _once(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _reason(told: Told, findings: Sequence[Finding], *, recognised: bool) -> str:
-    if recognised:
-        first = next(one for one in findings if one.category)
+    first = next((one for one in findings if one.category), None)
+    if recognised and first:
         more = say(" (and {count} more)", count=len(findings) - 1) if len(findings) > 1 else ""
         return f"{first.code} {first.message}{more}"
     if told.failures:

@@ -56,7 +56,7 @@ class Failure:
     has: str = ""
     """What it says is there instead."""
     frames: tuple[Frame, ...] = ()
-    """The innermost last; at most a dozen."""
+    """The innermost last: a dozen, and the user's own nearest one where it lies farther out."""
     libraries: tuple[str, ...] = ()
     """Packages that the traceback runs through, sorted."""
     words: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ EXTENSION = Lazy(r"roi_|roialign|roipool|deform|^nms|^_$|carafe|knn|cluster|furt
 PRODUCT = Lazy(r"addmm|bmm|gemm|addmv|matmul|\bdot(?:_general)?\b", re.IGNORECASE)
 NORM = Lazy(r"layer_?norm|rms_?norm|group_?norm|batch_?norm|instance_?norm", re.IGNORECASE)
 ATTENTION = Lazy(r"scaled_dot_product_attention|flash_attn_\w*func|memory_efficient_attention")
-CONVOLUTION = Lazy(r"\bF\.conv\dd|conv\dd\(|_conv_forward")
+CONVOLUTION = Lazy(r"\bF\.conv(?:_transpose)?\dd|conv(?:_transpose)?\dd\(|_conv_forward")
 FOUR_BIT = Lazy(r"linear4bit|matmul_4bit|linear8bit|matmul_8bit|bnb_4bit|dequantize_4bit", re.IGNORECASE)
 
 CLASHES = frozenset({"conv-input-param-dtype-mismatch", "matmul-dtype-mismatch", "operand-dtype-mismatch"})

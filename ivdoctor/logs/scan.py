@@ -67,8 +67,8 @@ class Passage:
         return self.window[end : end + AHEAD]
 
 
-HOT = 64
-"""Tellings from which on a line is struck out of whole blocks at once."""
+HOT = 128
+"""Tellings in one block from which on a line is struck out of the next at once; where it is told less often, that costs more than it saves."""
 HOTTEST = 3
 """Lines that are struck out: each costs a pass over the block."""
 
@@ -79,21 +79,25 @@ class Skip:
 
     counts: dict[bytes, int] = field(default_factory=dict)
     hot: list[bytes] = field(default_factory=list)
+    here: dict[bytes, int] = field(default_factory=dict)
+    """The same in the block that is being looked at."""
 
     def has(self, key: bytes) -> bool:
         """Whether this line needs no second look; it is counted."""
         if key not in self.counts:
             return False
         self.counts[key] += 1
-        if self.counts[key] > HOT and key not in self.hot and len(self.hot) < HOTTEST:
+        self.here[key] = self.here.get(key, 0) + 1
+        if self.here[key] == HOT and len(self.hot) < HOTTEST:
             self.hot.append(key)
         return True
 
     def struck(self, block: bytes) -> bytes:
         """The block without the lines that come again and again, of the same length: a log that repeats one failure a million times costs no more."""
+        self.here.clear()
         for key in tuple(self.hot):
             times = block.count(key + b"\n")  # of a key `Error`, `Error: another` is no telling
-            if not times:
+            if times < HOT:
                 self.hot.remove(key)
             else:
                 self.counts[key] += times
@@ -167,11 +171,14 @@ def _words(window: bytes, start: int, end: int) -> list[int]:
     """Where in this part of the window a word of TRIAGE stands."""
     found: list[int] = []
     done = start
-    for low, high in _tracebacks(window, start, end):
+    behind = list(_tracebacks(window, start, end))
+    for low, high in behind:
         found += _all(window, ALONE, done, low)
         for word in FINAL:
             found += _all(window, word, low, high)
         done = high - len(ALONE)  # it may stand across the end
+    if behind == [(start, end)]:  # nothing but tracebacks, and every failure in them has its name
+        return sorted(found)
     found += _all(window, ALONE, done, end)
     for word in ANYWHERE:
         found += _all(window, word, start, end)

@@ -20,7 +20,7 @@ FINAL = Lazy(r"^(?:[A-Za-z_][\w.]{0,120}\.)?(?P<error>[A-Z]\w{0,60}(?:Error|Exce
 CARET = Lazy(r"^[\s~^]*$")
 
 MOST = 12
-"""Frames that are kept: the innermost."""
+"""Frames that are kept: the innermost, and the user's own nearest one beyond them."""
 FARTHEST = 400
 """Lines that are looked back."""
 
@@ -69,13 +69,14 @@ def frames(before: Sequence[str]) -> tuple[Frame, ...]:
         if frame:
             found.append(frame)
             code = ""
-            if len(found) == MOST:
+            if len(found) >= MOST and any(not one.library for one in found):
                 break
         elif arrow := ARROW.match(line):
             code = f"{arrow['line']}\0{arrow['code'].strip()}"
         elif not CARET.match(line) and not code.partition("\0")[1]:
             code = line.strip()
-    return tuple(reversed(found))
+    own = [one for one in found[MOST:] if not one.library]  # libraries may lie deep upon the user's own line
+    return tuple(reversed(found[:MOST] + own))
 
 
 def _frame(line: str, code: str) -> Frame | None:
@@ -96,5 +97,5 @@ def _frame(line: str, code: str) -> Frame | None:
 
 def error(line: str) -> str:
     """The exception's type that a line names before its message: `RuntimeError`; empty where it names none."""
-    found = re.search(r"(?<![\w.])(?:[a-z_][\w]{0,40}\.){0,6}([A-Z]\w{0,60}(?:Error|Exception|Warning))(?=:)", line)
+    found = re.search(r"(?<![\w.])(?:[a-z_][\w]{0,40}\.){0,6}(_?[A-Z]\w{0,60}(?:Error|Exception|Warning))(?=:)", line)
     return found[1] if found else ""

@@ -83,7 +83,7 @@ def bfloat16_refused(failure: Failure, place: Place | None) -> Iterator[Problem]
                 say("casting only some of the places: one left in bf16 refuses again; `--tf32 True` refuses for the same reason"),
             ),
             look_next=()
-            if known or metal
+            if (known and lacks_bf16(place)) or metal
             else (
                 say(
                     "which GPU it is: `{code}`; from (8, 0) on, the refusal has another reason: a torch without CUDA, or none that sees the GPU",

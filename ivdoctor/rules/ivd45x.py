@@ -125,6 +125,7 @@ def _product(failure: Failure, first: str, second: str) -> str:
 def _products(failure: Failure, first: str, second: str, place: Place | None) -> Iterator[Fix]:
     target = common(place, first, second)
     on_cpu = "m1 and m2" in failure.message
+    device = place.kind if place is not None and place.kind in ("cpu", "mps", "xpu") else "cuda"
     cast = fix(
         say("Cast the tensor that was made in the other dtype to the dtype of the weight it meets"),
         "cast-input",
@@ -139,7 +140,7 @@ def _products(failure: Failure, first: str, second: str, place: Place | None) ->
     autocast = fix(
         say("Or run the forward under autocast: right where parameters are mixed on purpose (training, LoRA, an own autograd function)"),
         "autocast",
-        f'with torch.autocast("cuda", dtype=torch.{target if target in SIXTEEN else "float16"}):\n    output = model(**inputs)',
+        f'with torch.autocast("{device}", dtype=torch.{target if target in SIXTEEN else "float16"}):\n    output = model(**inputs)',
     )
     if "float64" in (first, second):
         yield fix(

@@ -15,6 +15,7 @@ from ivdoctor.facts import (
     Checkpoint,
     Driver,
     Environ,
+    Failure,
     Gpu,
     Half,
     Kept,
@@ -84,7 +85,7 @@ def about(place: Place, asked: Asked, *others: object) -> Iterator[Finding]:
     facts |= {type(one): one for one in others}
     for verdict in judge(plugins().rules, facts, place=place.name):
         assert not verdict.error
-        assert not verdict.skipped or {Driver, Model, Checkpoint} & {need for _, need in verdict.rule.needs}
+        assert not verdict.skipped or {Driver, Model, Checkpoint, Failure} & {need for _, need in verdict.rule.needs}
         yield from verdict.findings
 
 
