@@ -8,7 +8,7 @@ import pytest
 
 from ivdoctor.finding import Finding, Fix, Severity, Tried
 from ivdoctor.formats import _markdown
-from ivdoctor.formats.markdown import HEAD_LINES, LIMIT, markdown
+from ivdoctor.formats.markdown import END, HEAD_LINES, LIMIT, markdown
 from ivdoctor.gate import Answer
 from ivdoctor.report import Line, Report
 
@@ -162,6 +162,13 @@ def _many(report: Report, count: int, length: int) -> Report:
     return replace(report, findings=findings)
 
 
+def last(text: str) -> str:
+    """The last line that a reader sees."""
+    *lines, end = text.removesuffix("\n").split("\n")
+    assert end == END.strip()
+    return next(line for line in reversed(lines) if line)
+
+
 @pytest.mark.parametrize(("count", "length"), [(100, 300), (1000, 300), (3, 10), (5000, 1)])
 def test_never_longer_than_an_issue_may_be(clash: Report, count: int, length: int) -> None:
     """Whole sections are left out from the end, until the rest fits, and those left out are named."""
@@ -173,8 +180,8 @@ def test_never_longer_than_an_issue_may_be(clash: Report, count: int, length: in
     cut = len(kept) < count
     assert cut == ("Cut to stay below 60,000 characters. Left out:" in text)
     if cut:
-        assert f"error IVD{len(kept):03d}" in text.splitlines()[-1]
-        assert re.search(r"and \d+ more\.$", text)
+        assert f"error IVD{len(kept):03d}" in last(text)
+        assert re.search(r"and \d+ more\.$", last(text))
 
 
 def test_a_crowd_of_facts_is_cut_before_the_findings(clash: Report) -> None:
@@ -182,7 +189,7 @@ def test_a_crowd_of_facts_is_cut_before_the_findings(clash: Report) -> None:
     text = markdown.render(replace(clash, summary=tuple(Line(label=f"l{number}", text="fact " * 300) for number in range(60))))
     assert "#### error IVD401" in text
     assert "<summary>Machine</summary>" not in text
-    assert "Machine, Model dtype by pixel dtype (cuda:0), in full, Remedies" in text.splitlines()[-1]
+    assert "Machine, Model dtype by pixel dtype (cuda:0), in full, Remedies" in last(text)
 
 
 def test_loaders_are_code(clash: Report) -> None:
