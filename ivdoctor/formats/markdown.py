@@ -55,7 +55,7 @@ def render(report: Report) -> str:
     sections = list(_sections(report))
     head = "\n".join(_head(report)) + "\n"
     ends = list(accumulate((len(one.text) + 2 for one in sections), initial=len(head)))
-    if ends[-1] <= LIMIT:
+    if ends[-1] + len(END) < LIMIT:
         return "\n".join([head, *(f"{one.text}\n" for one in sections), END])
     kept = sum(end <= LIMIT - RESERVE for end in ends[1:])
     return "\n".join([head, *(f"{one.text}\n" for one in sections[:kept]), _cut(sections[kept:]), END])
