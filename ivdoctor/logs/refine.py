@@ -94,6 +94,8 @@ def _clash(told: Told, frames: Sequence[Frame], nearby: str) -> str:  # noqa: C9
         return "fp8-dtype-mismatch"
     if dtypes & INTEGERS:
         return _integers(told, dtypes & INTEGERS)
+    if "for second argument" in nearby:  # torch.complex and its like; products name the argument
+        return "operand-dtype-mismatch"
     if "_th_index" in nearby:
         return "index-write-dtype-mismatch"
     if told.family in ("jax-dtypes", "tf-types"):
