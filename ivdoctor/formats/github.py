@@ -27,7 +27,7 @@ def _lines(finding: Finding) -> Iterator[str]:
     yield f"[{finding.place}] {finding.message}" if finding.place else finding.message
     for fix in finding.fixes[:1]:
         yield say("fix: {title} [{how}]", title=fix.title, how=how(fix.trial))
-        yield from (f"    {line}" for line in (fix.code or fix.command).splitlines())
+        yield from (f"    {line}" for line in (*fix.code.splitlines(), *fix.command.splitlines()))
 
 
 def _data(text: str) -> str:

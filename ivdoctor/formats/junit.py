@@ -131,7 +131,7 @@ def _lines(finding: Finding) -> Iterator[str]:
     yield from (f"- {line}" for line in finding.evidence)
     for number, fix in enumerate(finding.fixes, start=1):
         yield say("fix {number}: {title} [{how}]", number=number, title=fix.title, how=how(fix.trial))
-        yield from (f"    {line}" for line in (fix.code or fix.command).splitlines())
+        yield from (f"    {line}" for line in (*fix.code.splitlines(), *fix.command.splitlines()))
     yield from (say("not: {line}", line=line) for line in finding.avoid)
     yield from (say("look: {line}", line=line) for line in finding.look_next)
 

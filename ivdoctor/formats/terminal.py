@@ -68,7 +68,7 @@ def _finding(finding: Finding) -> Iterator[str]:
 def _fix(number: int, fix: Fix) -> Iterator[str]:
     colour = {"passed": "green", "failed": "red"}.get(fix.trial.status)
     yield f"{INDENT}{say('fix')} {number}: {fix.title} " + click.style(f"[{how(fix.trial)}]", fg=colour)
-    for line in (fix.code or fix.command).splitlines():
+    for line in (*fix.code.splitlines(), *fix.command.splitlines()):
         yield f"{INDENT * 4}{click.style(line, bold=number == 1)}"
 
 

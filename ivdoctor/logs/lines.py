@@ -19,11 +19,14 @@ ANY = ""
 """Of a label that may begin with anything."""
 
 LABELS = (
-    (">", Lazy(r"(?:> ?){1,8}")),  # quoted in a mail or an issue
+    (">", Lazy(r"(?:> ?){1,32}")),  # quoted in a mail or an issue
     ("E", Lazy(r"E {3,}(?=\S)")),  # pytest
-    ("(", Lazy(r"\((?P<who>[A-Za-z][\w:.-]{0,60}(?: pid=\d{1,9})?(?:, ip=[\d.]{7,15})?)\) ?")),  # Ray, vLLM: (Worker_TP0 pid=17)
+    ("(", Lazy(r"\((?P<who>[A-Za-z][\w:.-]{0,60}(?: rank=\d{1,5})?(?: pid=\d{1,9})?(?:, ip=[\d.]{7,15})?)\) ?")),  # Ray, vLLM: (Worker_TP0 pid=17)
     ("[", Lazy(r"(?i)\[(?P<who>(?:default)?(?:rank|gpu|node|worker)?[ _:]?\d{1,5}(?:,\d{1,5})?)\](?:<std(?:err|out)>)?:? ?")),  # torchrun, mpirun
-    ("rnwgRNWG0123456789", Lazy(r"(?i)(?P<who>(?:rank|node|worker|gpu)[-_ ]?\d{1,5}|\d{1,5}):\s(?=\s*\S)")),  # srun -l, pdsh
+    (
+        "abcdefghijklmnopqrstuvwxyzRNWG0123456789",
+        Lazy(r"(?i)(?P<who>(?:rank|node|worker|gpu)[-_ ]?\d{1,5}|\d{1,5}|\d{1,3}(?:\.\d{1,3}){3}|[a-z][\w-]{1,40}-\d{1,4}):\s(?=\s*\S)"),
+    ),  # srun -l, pdsh
     (  # a time, SGLang's worker behind it
         "[0123456789",
         Lazy(
@@ -31,10 +34,13 @@ LABELS = (
             r"(?: (?P<who>(?:DP\d{1,4} ?)?(?:TP\d{1,4})(?: ?[EP]P\d{1,4})?))?\]?[ :|-]{0,4}"
         ),
     ),
-    ("EWICD", Lazy(r"(?:ERROR|WARNING|INFO|CRITICAL|DEBUG)\s{1,4}\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? \[[^\]\n]{1,80}\] ?")),  # vLLM
+    ("EWICD", Lazy(r"(?:ERROR|WARNING|INFO|CRITICAL|DEBUG)\s{1,4}\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? \[?[^\]\n\[]{1,80}\] ?")),  # vLLM
+    ("EWIF", Lazy(r"[EWIF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} {1,8}\d{1,9} [^\]\n ]{1,80}\] ?")),  # absl
+    ("JFMASOND", Lazy(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]{1,60} [\w.@/-]{1,60}(?:\[\d{1,9}\])?: ?")),  # journald
+    ("0123456789s", Lazy(r"std(?:err|out) [FP] ")),  # CRI, behind its time
     ("[EWICF", Lazy(r"\[?(?:ERROR|WARNING|WARN|INFO|CRITICAL|FATAL)\]?(?:[ :|-]{1,4}|$)(?![ :|-])")),
     ("[", Lazy(r"\[[EWIF]\d{0,4} ?[^\]\n]{0,80}\] ?")),  # glog, c10d
-    (ANY, Lazy(r"(?P<who>[\w.-]{1,40}?-\d{1,4}) {1,8}\| ?")),  # docker compose
+    (ANY, Lazy(r"(?P<who>[\w.-]{1,40}?(?:[-_]\d{1,4} {1,8}| {2,24}))\| ?")),  # docker compose
 )
 """How a label begins, and the label: what may stand before a line, each at most once; `who` names the process."""
 
@@ -42,8 +48,34 @@ BAR = 60
 """Characters within which docker's bar stands."""
 
 
+JSON = Lazy(r'\s*\{.{0,2000}?"(?:log|message|msg|text|line)": ?"(?P<said>(?:[^"\\]|\\.){1,60000})"')
+"""A log line as JSON: Kubernetes, Docker, structlog."""
+
+
+def said(raw: str) -> str:
+    """What a line of JSON says, the line breaks in it included; empty for every other line."""
+    if not raw.lstrip().startswith("{") or (found := JSON.match(raw)) is None:
+        return ""
+    import json
+
+    try:
+        return str(json.loads(f'"{found["said"]}"', strict=False))
+    except ValueError:
+        return ""
+
+
+def unpacked(raw: str) -> str:
+    """The same, where it is more than one line."""
+    text = said(raw)
+    return text if "\n" in text.rstrip("\n") else ""
+
+
 def clean(raw: str) -> str:
     """The line without terminal sequences and characters that nobody sees; at most LONGEST characters."""
+    if raw[:1] == "{" and (text := said(raw)):
+        raw = text.rstrip("\n")
+    if "&" in raw and (";" in raw):
+        raw = raw.replace("&quot;", '"').replace("&#39;", "'").replace("&#x27;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     if not raw.isascii():
         raw = raw.translate(WIDE)
     seen = raw.isprintable()
@@ -66,7 +98,8 @@ def split(line: str) -> tuple[str, str]:
                 break
         else:
             break
-        left.remove(one)
+        if one[0] != "(":  # `(EngineCore pid=7)(Worker pid=3)`
+            left.remove(one)
         if name := match.groupdict().get("who"):
             who.append(name.strip())
         line = line[match.end() :]

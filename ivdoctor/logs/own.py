@@ -20,6 +20,8 @@ LINE = Lazy(r"(?:\| | {2})(?P<subject>torch|gpu|driver)\s{1,12}(?:\| )?(?P<text>
 LABEL = Lazy(r"\s*\"label\": ?\"(?P<subject>torch|gpu|driver)\"")
 TEXT = Lazy(r"\s*\"text\": ?\"(?P<text>[^\"\n]{2,600})\"")
 """The same line in JSON, over two lines."""
+LONGEST = 5000
+"""Lines of a report."""
 HEADER = "Traceback (most recent call last)"
 VERSION = Lazy(r"\d[\w.+]{2,40}")
 DRIVER = Lazy(r"NVIDIA (?P<version>[\d.]{3,20}), CUDA (?P<cuda>[\d.]{3,6})")
@@ -31,20 +33,24 @@ class Own:
 
     end: Lazy | None = None
     count: int = 0
+    lines: int = 0
+    """Of the report so far."""
     label: str = ""
     """What the next line of JSON tells of."""
 
     def holds(self, line: str) -> bool:
         """Whether this line belongs to a report; the next line is asked next."""
-        if self.end is not None and line.startswith(HEADER):
+        if self.end is not None and (HEADER in line or self.lines > LONGEST):
             self.end = None  # a report that was cut: none of ours prints a traceback
+        self.lines += 1
         if self.end is not None:
             if self.end.match(line):
                 self.end = None
             return True
         for beginning, end in BEGINNINGS:
             if beginning.match(line):
-                self.end, self.count = end, self.count + 1
+                whole = line.lstrip().startswith("{")  # JSON in one line
+                self.end, self.count, self.lines = None if whole else end, self.count + 1, 0
                 return True
         return False
 

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 
-from ..facts import Failure, Operand
+from ..facts import Failure, Frame, Operand
 from ..outcome import Outcome
 from . import hints
-from .lines import clean, split
+from .lines import clean, split, unpacked
 from .messages import Told, recognise
 from .own import Own
 from .patterns import Lazy
@@ -37,7 +38,7 @@ NEAR = 12
 WRAPPERS = Lazy(
     r"Engine core initialization failed|See root cause above|EngineDeadError|RayTaskError|ChildFailedError|ProcessExitedException|ProcessRaisedException"
     r"|terminated with the following error|BackendCompilerFailed|InductorError|CalledProcessError|KeyboardInterrupt|SystemExit|BrokenPipeError|GracefulExit"
-    r"|DataLoader worker|CancelledError|Set TORCH_LOGS|error_file:|StopIteration|FutureWarning|DeprecationWarning|UserWarning|RuntimeWarning|SyntaxWarning"
+    r"|CompilationError: at |Error\(s\) in loading state_dict|DataLoader worker|CancelledError|Set TORCH_LOGS|error_file:|StopIteration|FutureWarning|DeprecationWarning|UserWarning|RuntimeWarning|SyntaxWarning"
 )
 """What only passes a failure on, or is none."""
 
@@ -74,7 +75,12 @@ class Reading:
 
     def take(self, passage: Passage) -> None:
         """One line of the text."""
-        whole = clean(passage.line.decode("utf-8", "replace"))
+        raw = passage.line.decode("utf-8", "replace")
+        if inner := unpacked(raw):
+            for one in passages(BytesIO(inner.encode("utf-8", "replace")), Skip()):
+                self.take(replace(one, number=passage.number, key=b""))
+            return
+        whole = clean(raw)
         who, line = split(whole)
         if passage.number:
             if self.own.holds(whole):
@@ -107,7 +113,7 @@ class Reading:
             self._skip(passage, self.keys.get(words))
             return
         before = _before(passage, who)
-        path = frames(before)
+        path = (*frames(before), *_user_code(passage, who))
         block = BLOCKS.get(told.family, 0)
         self.inside = passage.number + block if block else self.inside
         nearby = "\n".join([*before[-NEAR:], line, *_lines(passage, who, block or FOLLOWING)[: block or AFTER]])
@@ -161,9 +167,11 @@ class Reading:
         if words in self.unknown:
             self.unknown[words] = replace(self.unknown[words], count=self.unknown[words].count + 1)
             return
+        if len(self.unknown) >= UNKNOWN:
+            return
         path = frames(_before(passage, who))
         message = line.strip().partition(":")[2].strip()
-        if len(self.unknown) < UNKNOWN and (path or (passage.number and message)):
+        if path or message:
             self.unknown[words] = Failure(
                 family="", category="", error=name, message=(message or line.strip())[:LONGEST], frames=path, line=passage.number
             )
@@ -197,7 +205,7 @@ WHOLE = frozenset({"several-devices", "unscale-fp16", "out-of-memory", "no-kerne
 
 def _lines(passage: Passage, who: str, most: int = FOLLOWING) -> list[str]:
     """The next few lines of the same speaker."""
-    raw = passage.after().decode("utf-8", "replace").split("\n")[1 : 4 * most]
+    raw = _split(passage.after())[1 : 4 * most]
     return [line for speaker, line in map(split, map(clean, raw)) if speaker == who][:most]
 
 
@@ -208,9 +216,24 @@ def _following(passage: Passage, who: str) -> str:
     return "\n".join(lines[:blank])
 
 
+def _user_code(passage: Passage, who: str) -> tuple[Frame, ...]:
+    """Frames that torch.compile tells behind its message, of the user's own code."""
+    if b"from user code:" not in passage.after():
+        return ()
+    lines = _lines(passage, who, 4 * FOLLOWING)
+    begin = next((number for number, line in enumerate(lines) if line.strip() == "from user code:"), len(lines)) + 1
+    end = next((number for number, line in enumerate(lines) if number > begin and not line.strip()), len(lines))
+    return frames(lines[begin:end])
+
+
+def _split(raw: bytes) -> list[str]:
+    """Lines, however they end."""
+    return raw.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def _before(passage: Passage, who: str) -> list[str]:
     """Lines of the same speaker, the nearest last."""
-    raw = passage.before().decode("utf-8", "replace").split("\n")[-FAR:]
+    raw = _split(passage.before())[-FAR:]
     pairs = [split(clean(one)) for one in raw]
     return [line for speaker, line in pairs if speaker == who] if who else [line for _, line in pairs]
 
@@ -239,7 +262,12 @@ def _message(line: str, following: str, told: Told) -> str:
 def _key(failure: Failure) -> object:
     """What makes two tellings one failure."""
     spot = failure.own or failure.raised
-    return (failure.family, failure.category, failure.op, _typed(failure.operands), (spot.file, spot.line) if spot else None)
+    return (*_said(failure), failure.category, (spot.file, spot.line) if spot else None)
+
+
+def _said(failure: Failure) -> tuple[object, ...]:
+    """What a message says, whatever stands around it."""
+    return (failure.family, failure.op, failure.needs, failure.has, failure.device, _typed(failure.operands))
 
 
 def _typed(operands: Sequence[Operand]) -> tuple[tuple[str, str, str], ...]:
@@ -266,6 +294,7 @@ def _joined(found: list[Failure]) -> list[Failure]:
 
 
 def _same(one: Failure, other: Failure) -> bool:
-    if (one.family, one.op, _typed(one.operands)) != (other.family, other.op, _typed(other.operands)):
+    if _said(one) != _said(other):
         return False
-    return not (one.frames and other.frames)
+    wrapped = one.message != other.message and one.message.endswith(other.message)  # `MyError: inference failed: ` and the message again
+    return wrapped or not (one.frames and other.frames)

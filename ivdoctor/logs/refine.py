@@ -11,6 +11,9 @@ from .patterns import Lazy
 BITS = Lazy(r"bitwise|[lr]?shift|_xor", re.IGNORECASE)
 EXTENSION = Lazy(r"roi_|roialign|roipool|deform|^nms|^_$|carafe|knn|cluster|furthest|three_nn|ball_query|voxel|_attn_forward", re.IGNORECASE)
 """Operators of torchvision, detectron2, mmcv and others, whose own kernels know few dtypes on any device."""
+HALF = Lazy(r"\bfp16\b|(?<!b)float16|\.half\(\)|--half|dtype=half", re.IGNORECASE)
+OTHER = Lazy(r"\bbf16\b|bfloat16|fp16[\"']?[ =:]{1,3}[\"']?(?:false|no\b|0)|float32", re.IGNORECASE)
+"""What says that it is not float16, or not alone."""
 PRODUCT = Lazy(r"addmm|bmm|gemm|addmv|matmul|\bdot(?:_general)?\b", re.IGNORECASE)
 NORM = Lazy(r"layer_?norm|rms_?norm|group_?norm|batch_?norm|instance_?norm", re.IGNORECASE)
 ATTENTION = Lazy(r"scaled_dot_product_attention|flash_attn_\w*func|memory_efficient_attention")
@@ -47,7 +50,7 @@ def category(told: Told, frames: Sequence[Frame], nearby: str) -> str:  # noqa: 
         return _clash(told, frames, nearby)
     if told.category == "op-dtype-unsupported" and _any(told.operands, EIGHT_BITS):
         return "fp8-dtype-mismatch"
-    if told.category == "neg-nonprecision-nan" and re.search(r"\bfp16\b|float16|\.half\(\)|--half|dtype=half", nearby, re.IGNORECASE):
+    if told.category == "neg-nonprecision-nan" and HALF.search(nearby) and not OTHER.search(nearby):
         return "fp16-overflow"
     return told.category
 

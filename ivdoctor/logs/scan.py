@@ -142,13 +142,12 @@ def _every(window: bytes, end: int, skip: Skip) -> Iterator[Passage]:
         stop = window.find(b"\n", start, end)
         stop = end if stop < 0 else stop
         number += 1
-        if stop - start <= 2 * LONGEST:
-            for line in window[start:stop].split(b"\r"):  # a progress bar writes over itself
-                if line:
-                    yield Passage(line, window, start, number)
-                start += len(line) + 1
-        else:
-            yield from (Passage(one.line, window, one.start, number) for one in _chosen(window, start, stop, skip))
+        for line in window[start:stop].split(b"\r"):  # a progress bar writes over itself
+            if len(line) > 2 * LONGEST:
+                yield from (Passage(one.line, window, one.start, number) for one in _chosen(window, start, start + len(line), skip))
+            elif line:
+                yield Passage(line, window, start, number)
+            start += len(line) + 1
         start = stop + 1
 
 
