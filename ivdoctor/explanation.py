@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import __version__
 from .engine import Verdict, judge
 from .facts import Asked, Failure, Place, Torch
-from .finding import Finding
+from .finding import Finding, Severity
 from .gate import Answer, Exit, FailOn, answer
 from .outcome import Outcome, known
 from .places import places as machine_places
@@ -104,13 +104,30 @@ def explain(told: Told, *, here: "Snapshot | None" = None, targets: Sequence[Pla
     outcomes = here.outcomes if here else told.outcomes
     where = tuple(targets) or tuple(_places(outcomes, every=here is not None))
     asked: list[Verdict] = []
+    survived = {id(one) for one in told.failures if _went_on(one, told.failures)}
     judged: dict[str, Place] = {one.name: one for one in where}
     for failure in told.failures:
         for place in where or _named(failure):
             judged |= {place.name: place} if place else {}
             facts: dict[type, Any] = {Asked: Asked(), **known(outcomes, place.name if place and not targets else ""), Failure: failure}
-            asked += judge(rules, facts | ({Place: place} if place else {}), place=place.name if place else "")
+            verdicts = judge(rules, facts | ({Place: place} if place else {}), place=place.name if place else "")
+            asked += map(_lighter, verdicts) if id(failure) in survived else verdicts
     return _report(told, outcomes, asked, tuple(judged.values()), registered)
+
+
+SURVIVED = frozenset({"neg-missing-package", "neg-missing-feature", "neg-driver-runtime", "flash-attn-needs-half", "fp16-overflow"})
+"""What programs say while they start and then do without, or go on in spite of."""
+
+
+def _went_on(failure: Failure, failures: Sequence[Failure]) -> bool:
+    """Whether the program outlived it: an optional import, a warning, and another failure behind it."""
+    mild = failure.category in SURVIVED and (not failure.error or failure.category.startswith("neg-"))
+    return mild and any(one.category and one.category not in SURVIVED and one.line > failure.line for one in failures)
+
+
+def _lighter(verdict: Verdict) -> Verdict:
+    """The same as notes: what ended the program leads."""
+    return replace(verdict, findings=tuple(replace(one, severity=Severity.NOTE) for one in verdict.findings))
 
 
 def _places(outcomes: Iterable[Outcome], *, every: bool) -> Iterator[Place]:
@@ -207,6 +224,10 @@ def _subjects(told: Told, outcomes: Sequence[Outcome], broken: Sequence[Outcome]
     from .checkup import subjects
 
     every = subjects([*outcomes, *broken])
+    if outcomes is told.outcomes:  # a text tells a part: what it does not tell is not nothing
+        for one in every.values():
+            if isinstance(one, Subject):
+                one.fact = _pruned(one.fact, nothing=("", (), None, 0, [], {}))
     if told.failures:
         every["failure"] = [Subject(status="ok", fact=_pruned(asdict(one))) for one in told.failures]
     else:
@@ -214,11 +235,11 @@ def _subjects(told: Told, outcomes: Sequence[Outcome], broken: Sequence[Outcome]
     return every
 
 
-def _pruned(value: Any) -> Any:
+def _pruned(value: Any, nothing: tuple[object, ...] = ("", (), None)) -> Any:
     """Without fields that hold nothing, as every fact in a report."""
     if isinstance(value, dict):
-        return {name: _pruned(inner) for name, inner in value.items() if inner not in ("", (), None)}
-    return [_pruned(inner) for inner in value] if isinstance(value, (tuple, list)) else value
+        return {name: _pruned(inner, nothing) for name, inner in value.items() if inner not in nothing}
+    return [_pruned(inner, nothing) for inner in value] if isinstance(value, (tuple, list)) else value
 
 
 def _rules(asked: Sequence[Verdict], errors: tuple[Broken, ...]) -> Rules:

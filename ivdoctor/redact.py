@@ -141,7 +141,7 @@ NAMED_VALUE = (
     r"(?i)((?:secret|token|passw(?:or)?d|\bpwd|api[_-]?key|access[_-]?key|credential|\bsig)[\w-]{0,40}[\"']?\s{0,4}[=:]\s{0,4}"
     r"|--[\w-]{0,40}(?:secret|token|passw(?:or)?d|key|credential)\s{1,4}"
     r"|\bbearer\s{1,4}|\bauthorization:\s{0,4}(?:basic|bearer)\s{1,4})"
-    r"(?:\"[^\"\n]{1,512}\"|'[^'\n]{1,512}'|(?!\d{1,7}\b)[^\s\"',;<>]{3,})"
+    r"(?:\"[^\"\n]{1,512}\"|'[^'\n]{1,512}'|(?!\d{1,7}\b)(?!(?:torch|nn|np|F|self)\.[\w.]{1,60}\()[^\s\"',;<>]{3,})"  # a call is code, and no secret
 )
 PHRASE = r"(?i)((?:passw(?:or)?d|\bpwd)[\w-]{0,20}[\"']?\s{0,4}[=:]\s{0,4})[^\s\"',;<>]{3,}"
 URL_CREDENTIALS = r"(?i)(?<![a-z0-9+.-])([a-z][a-z0-9+.-]{1,20}://)[^\s\"'<>]{1,512}@"

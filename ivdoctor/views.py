@@ -84,7 +84,9 @@ def _checkpoint(checkpoint: Checkpoint) -> str:
 def _host(host: Host) -> str:
     extras = [name for name, is_so in (("WSL", host.wsl), (say("container"), host.container)) if is_so]
     where = f" ({', '.join(extras)})" if extras else ""
-    return f"{host.system} {host.machine}{where}, {host.implementation} {host.python}, {_gib(host.memory_mib)}"
+    python = f"{host.implementation or 'Python'} {host.python}" if host.python else ""
+    memory = _gib(host.memory_mib) if host.memory_mib else ""
+    return ", ".join(filter(None, (f"{host.system} {host.machine}{where}", python, memory)))
 
 
 def _cpu(cpu: Cpu) -> str:

@@ -245,3 +245,10 @@ def test_hostile_texts_take_no_time(text: str) -> None:
     Redactor(Identity(users=("jane",))).text(text)
 
     assert time.process_time() - began < 5
+
+
+def test_a_line_of_code_that_draws_tokens_is_no_secret() -> None:
+    """The best-known line of text generation assigns to a name that ends in `tokens`."""
+    line = "next_tokens = torch.multinomial(probs, num_samples=1).squeeze(1)"
+    assert Redactor().text(line) == line
+    assert "s3cr3t" not in Redactor().text("token = s3cr3t-of-mine")

@@ -128,7 +128,13 @@ def _sections(report: Report) -> Iterator[Section]:
             yield _folded(named(grid.title, grid.place), _grid(grid))
     if absent := unseen(report):
         yield _folded(say("Not there, or not looked at ({count})", count=len(absent)), _pairs(absent))
-    yield _folded(counts(report), _pairs(skipped(report)) or say("No rule was skipped."))
+    yield from _rules(report)
+
+
+def _rules(report: Report) -> Iterator[Section]:
+    """What became of them; of a text nothing, for there one rule speaks for each failure."""
+    if report.command != "explain":
+        yield _folded(counts(report), _pairs(skipped(report)) or say("No rule was skipped."))
 
 
 def _folded(title: str, body: str) -> Section:

@@ -13,6 +13,7 @@ HINTS = {
     "half-in-code": Lazy(r"\.half\(\)|torch\.float16|--fp16|--half", re.IGNORECASE),
     "awq": Lazy(r"\bawq\b|awq_|gptq|exllama", re.IGNORECASE),
     "vllm": Lazy(r"\bvllm\b", re.IGNORECASE),
+    "fp8-cache": Lazy(r"kv[-_ ]cache.{0,24}fp8|fp8.{0,24}kv[-_ ]cache", re.IGNORECASE),
     "cpu": Lazy(r"device=['\"]?cpu|--cpu|\.cpu\(\)|map_location=['\"]cpu", re.IGNORECASE),
 }
 """By the name that rules ask for."""

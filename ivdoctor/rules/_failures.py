@@ -125,6 +125,10 @@ def named(place: Place | None) -> Iterator[str]:
         yield say("accelerator: {title} ({architecture}); {support}", title=place.title, architecture=place.architecture, support=support)
 
 
+INPUTS = ("pixel_values", "input_features", "input_values", "inputs_embeds", "hidden_states", "latents")
+"""Names that floating inputs have in transformers and diffusers."""
+
+
 def tried(mismatch: Mismatch | None, model: str, given: str, remedy: str) -> Tried | None:
     """What the built-in miniature showed of a remedy on this very pair of dtypes, where it ran."""
     case = f"{SHORT_NAME.get(model, '')}/{SHORT_NAME.get(given, '')}"
@@ -133,6 +137,7 @@ def tried(mismatch: Mismatch | None, model: str, given: str, remedy: str) -> Tri
 
 
 def variable(failure: Failure, otherwise: str) -> str:
-    """The tensor to name in a line of code: pixels where the traceback speaks of images, else the given name."""
-    text = " ".join(one.code for one in failure.frames).lower()
-    return "pixel_values" if "pixel" in text or "image" in text or "vision" in text else otherwise
+    """The tensor to name in a line of code: the one that the traceback names, pixels where it speaks of images, else the given name."""
+    text = " ".join(one.code for one in failure.frames)
+    named = next((one for one in INPUTS if one in text), "")
+    return named or ("pixel_values" if "image" in text.lower() or "vision" in text.lower() else otherwise)

@@ -9,6 +9,32 @@ from ..text import say
 from ..wheels import names
 from ._failures import fix, named, problem
 
+PROJECTS = {
+    "accelerate": "accelerate",
+    "auto_gptq": "auto-gptq",
+    "awq": "autoawq",
+    "bitsandbytes": "bitsandbytes",
+    "cv2": "opencv-python",
+    "decord": "decord",
+    "deepspeed": "deepspeed",
+    "diffusers": "diffusers",
+    "einops": "einops",
+    "flash_attn": "flash-attn --no-build-isolation",
+    "optimum": "optimum",
+    "peft": "peft",
+    "PIL": "pillow",
+    "safetensors": "safetensors",
+    "sentencepiece": "sentencepiece",
+    "sklearn": "scikit-learn",
+    "timm": "timm",
+    "transformers": "transformers",
+    "triton": "triton",
+    "vllm": "vllm",
+    "xformers": "xformers",
+    "yaml": "pyyaml",
+}
+"""Modules and the projects on PyPI that bring them. Source: the projects' own pages, 2026-11-23."""
+
 NO_CAST = "a cast: no dtype is wrong"
 
 
@@ -104,9 +130,13 @@ def package_missing(failure: Failure) -> Iterator[Problem]:
         torn = "undefined symbol" in failure.message or "seems to be broken" in failure.message
         name = name.partition(".")[0]
         install = fix(
-            say("Or install it, in the environment that runs this") if flash else say("Install it, in the environment that runs this"),
+            say("Or install it, in the environment that runs this")
+            if flash
+            else say(
+                "Install the project that brings it, in the environment that runs this; a project on PyPI may have the module's name and be another"
+            ),
             "version",
-            command=f"pip install {name.replace('_', '-')}" if name else "",
+            command=f"pip install {PROJECTS[name]}" if name in PROJECTS else "",
         )
         rebuilt = fix(
             say("Or reinstall it for the torch that is there: it was built for another one"),

@@ -6,7 +6,7 @@ from ..facts import Failure, Place
 from ..finding import Fix, Problem, Severity
 from ..rule import rule
 from ..text import say
-from ._failures import fix, lacks_bf16, lacks_fp16, named, problem
+from ._failures import fix, lacks_bf16, lacks_fp16, named, problem, where_bf16
 
 EMULATION = "`torch.cuda.is_bf16_supported()` says True for emulation since torch 2.4: ask `torch.cuda.get_device_capability() >= (8, 0)`"
 
@@ -70,15 +70,25 @@ def bfloat16_refused(failure: Failure, place: Place | None) -> Iterator[Problem]
     elif failure.category == "bf16-unsupported-gpu":
         known = place is not None and place.kind != "cpu"
         metal = "metal" in failure.message.lower()
+        able = place is not None and place.kind != "cpu" and place.dtypes.bf16 == "native"
+        seen = fix(
+            say("Let the program see that GPU, and keep bfloat16: a torch with CUDA, `CUDA_VISIBLE_DEVICES`, the container's runtime"),
+            "device",
+            "print(torch.__version__, torch.cuda.is_available(), torch.cuda.get_device_name())",
+        )
         yield problem(
             failure,
             say("{title} has no bfloat16: it needs compute capability 8.0", title=place.title)
             if place and known and lacks_bf16(place)
+            else say("bfloat16 was refused, and a {title} has it: the program that refused does not see that GPU", title=place.title)
+            if place and able
             else say("bfloat16 was refused: this Metal target does not compute it")
             if metal
             else say("bfloat16 was refused: it needs an NVIDIA GPU of compute capability 8.0 or newer"),
-            _without_bf16(failure, place),
-            avoid=(
+            (seen, *_without_bf16(failure, place)) if able else _without_bf16(failure, place),
+            avoid=()
+            if able
+            else (
                 say("bfloat16 in any form, autocast in bfloat16 included: what does not refuse emulates it"),
                 say("casting only some of the places: one left in bf16 refuses again; `--tf32 True` refuses for the same reason"),
             ),
@@ -287,11 +297,15 @@ def float8_refused(failure: Failure, place: Place | None) -> Iterator[Problem]:
     if failure.category != "fp8-unsupported-gpu":
         return
     able = place is not None and place.dtypes.fp8_e4m3 == "native"
-    wide = "float16" if place is None or lacks_bf16(place) else "bfloat16"
+    wide = "float16" if lacks_bf16(place) or failure.has[:1] in ("6", "7") else "bfloat16"
     fixes = [
         fix(say("Take a checkpoint that is not float8: 16 bits, or 4 bits (AWQ, GPTQ) where memory is short"), "kernel"),
         fix(
-            say("Or dequantise on loading, at twice the memory, into {dtype}", dtype=f"torch.{wide}"),
+            say(
+                "Or dequantise on loading, at twice the memory, into {dtype}{where}",
+                dtype=f"torch.{wide}",
+                where="" if failure.has else where_bf16(place, wide),
+            ),
             "load-dtype",
             f"config = FineGrainedFP8Config(dequantize=True)\nmodel = AutoModelForCausalLM.from_pretrained(path, quantization_config=config, torch_dtype=torch.{wide})",
         ),
@@ -300,7 +314,16 @@ def float8_refused(failure: Failure, place: Place | None) -> Iterator[Problem]:
     upgrade = fix(say("This GPU has float8: the gate is in the software, upgrade torch and the engine"), "version", command="pip install -U torch")
     if not able and place is None and "9.0" in failure.message:  # gates that later releases lowered to 8.9
         fixes.insert(1, fix(say("On an 8.9 (RTX 40xx, L4, L40): upgrade, later releases take it"), "version", command="pip install -U torch"))
-    if failure.family == "fp8-triton":
+    if "fp8-cache" in failure.words:
+        fixes = [
+            fix(
+                say("Leave the KV cache in 16 bits: it is the cache that is float8 here, not the checkpoint"),
+                "kernel",
+                command="vllm serve MODEL --kv-cache-dtype auto",
+            ),
+            fix(say("Or a GPU that has float8: compute capability 8.9 or newer, gfx94x or newer"), "device", kind="hardware"),
+        ]
+    elif failure.family == "fp8-triton":
         fixes.insert(1, fix(say("In a kernel of your own: `float8_e5m2`, which Triton has for older GPUs"), "kernel"))
     yield problem(
         failure,
@@ -310,7 +333,7 @@ def float8_refused(failure: Failure, place: Place | None) -> Iterator[Problem]:
         [upgrade, *fixes] if able else fixes,
         avoid=(say("a cast of the packed float8 checkpoint to bfloat16 without its scales: the numbers would be wrong, without any error"),),
         look_next=()
-        if place
+        if place or failure.has
         else (say("which GPU it is: `{code}`; on an 8.9 an old torch or engine is to blame", code="torch.cuda.get_device_capability()"),),
         more=named(place),
     )

@@ -8,6 +8,9 @@ from ..rule import rule
 from ..text import say
 from ._failures import SIXTEEN, common, fix, lacks_bf16, named, problem, torch_name, where_bf16
 
+PACKED = ("uint8", "int8", "int32")
+"""What packed weights are stored in."""
+
 
 @rule("IVD350", severity=Severity.ERROR, category="fp8-dtype-mismatch")
 def float8_in_an_ordinary_operator(failure: Failure, place: Place | None) -> Iterator[Problem]:
@@ -68,7 +71,7 @@ def quantised_weight_or_kernel_refuses(failure: Failure, place: Place | None) ->
     if failure.family in ("quant-kernel-16", "bnb-blockwise", "not-implemented"):
         yield _kernel_of_its_own(failure, place)
         return
-    packed = any(one in ("uint8", "int8", "int32") for one in failure.dtypes)
+    packed = any(one in PACKED for one in failure.dtypes)
     kernel = fix(
         say("Leave the module that raises out of the quantisation, or install the kernel that knows its weights")
         if packed
@@ -77,11 +80,15 @@ def quantised_weight_or_kernel_refuses(failure: Failure, place: Place | None) ->
         else say("Or take a kernel or a checkpoint that computes in bfloat16 (Marlin, compressed-tensors)"),
         "kernel",
         "BitsAndBytesConfig(load_in_4bit=True, llm_int8_skip_modules=[...])" if packed else "",
+        command="vllm serve MODEL --quantization awq_marlin" if failure.op == "awq" and not lacks_bf16(place) else "",
     )
     upgrade = fix(say("Or upgrade the quantisation's library, which replaces more modules"), "version", command="pip install -U bitsandbytes")
     yield problem(
         failure,
-        say("packed weights ({dtypes}) met an operator that does not know them", dtypes=", ".join(map(torch_name, failure.dtypes)))
+        say(
+            "packed weights ({dtypes}) met an operator that does not know them",
+            dtypes=", ".join(torch_name(one) for one in failure.dtypes if one in PACKED),
+        )
         if packed
         else say("the quantisation's kernel does not take this dtype"),
         (kernel, upgrade) if packed else (half, kernel),

@@ -132,7 +132,9 @@ def _products(failure: Failure, first: str, second: str, place: Place | None) ->
         "x = x.to(layer.weight.dtype)  # noise, mask, cache, positions: cast where it is made",
     )
     load = fix(
-        say("Load all parts in one dtype: two 16-bit formats mean that two parts were loaded apart{where}", where=where_bf16(place, target)),
+        say("Load all parts in one dtype: two 16-bit formats mean that two parts were loaded apart{where}", where=where_bf16(place, target))
+        if {first, second} == set(SIXTEEN)
+        else say("Or load all parts of the pipeline in one dtype{where}", where=where_bf16(place, target)),
         "load-dtype",
         f"dtype = torch.{target or 'float16'}\ntext_encoder = AutoModel.from_pretrained(encoder_path, torch_dtype=dtype)\n"
         "pipeline = DiffusionPipeline.from_pretrained(path, text_encoder=text_encoder, torch_dtype=dtype)",
@@ -167,7 +169,7 @@ def _products(failure: Failure, first: str, second: str, place: Place | None) ->
         )
         yield autocast
     else:
-        yield from (cast, autocast)
+        yield from (cast, autocast, load)
     if "lora" in failure.words or failure.through("peft"):
         yield fix(
             say("Or give the adapter the base model's dtype, or merge it"),

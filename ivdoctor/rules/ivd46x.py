@@ -47,6 +47,17 @@ def tensors_on_two_devices(failure: Failure) -> Iterator[Problem]:
         if looks_like
         else say("tensors on two devices met"),
         (
+            *(
+                (
+                    fix(
+                        say("Move it to the other's device; its dtype differs as well, so give it both"),
+                        "device",
+                        "x = x.to(layer.weight.device, layer.weight.dtype)",
+                    ),
+                )
+                if looks_like and len(set(failure.dtypes)) > 1
+                else ()
+            ),
             fix(
                 say("Move what was left behind to the model's device: inputs, a module made after `.to(device)`, a loss, modules in a plain list"),
                 "device",
@@ -69,7 +80,7 @@ def tensors_on_two_devices(failure: Failure) -> Iterator[Problem]:
                 "" if "mps" in failure.message.lower() else 'device_map = "cuda:0"  # or a map that keeps them on one',
             ),
         ),
-        avoid=(say("a cast: the dtypes agree, or do not matter here"),),
+        avoid=() if looks_like and len(set(failure.dtypes)) > 1 else (say("a cast: the dtypes agree, or do not matter here"),),
         look_next=(say("what sits elsewhere: `{code}`", code="{name: p.device for name, p in model.named_parameters()}"),),
     )
 

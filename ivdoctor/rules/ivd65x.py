@@ -47,13 +47,20 @@ def values_beyond_float16(failure: Failure, place: Place | None) -> Iterator[Pro
         else say("Or in float32: the part that overflows (a VAE, attention), or all of it"),
         "fp32",
         "pipe.vae = pipe.vae.float()  # or: model = model.float()",
-        command="webui.sh --no-half-vae"
-        if failure.family == "webui-nan"
-        else "accelerate launch SCRIPT --no_half_vae"
-        if failure.family == "nan-latents"
-        else "",
+        command="accelerate launch SCRIPT --no_half_vae" if failure.family == "nan-latents" else "",
     )
     ways = (fp32,) if lacks_bf16(place) else (bf16, fp32)
+    if failure.family == "webui-nan":
+        vae = failure.op.lower() == "vae"
+        ways = (
+            fix(
+                say("Run the VAE in float32, or take one that was made for float16")
+                if vae
+                else say("Upcast the attention to float32 in the settings, or run the U-Net without half precision"),
+                "fp32",
+                command=f"webui.sh --no-half{'-vae' if vae else ''}",
+            ),
+        )
     if failure.family == "constant":
         mask = fix(
             say("Take the limits of the tensor's own dtype: its minimum for a mask, its maximum for a large positive constant"),

@@ -126,8 +126,8 @@ def test_ivd450_silent_where_matrices_differ() -> None:
 @pytest.mark.parametrize(
     ("place", "first", "second", "actions"),
     [
-        (None, FP16, FP32, ["cast-input", "autocast"]),
-        (None, FP32, BF16, ["cast-input", "autocast"]),
+        (None, FP16, FP32, ["cast-input", "autocast", "load-dtype"]),
+        (None, FP32, BF16, ["cast-input", "autocast", "load-dtype"]),
         (None, FP16, BF16, ["load-dtype", "cast-input"]),
         (T4, BF16, FP16, ["load-dtype", "cast-input"]),
         (A100, BF16, FP16, ["load-dtype", "cast-input"]),

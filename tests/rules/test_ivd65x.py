@@ -30,7 +30,7 @@ def test_ivd650_fires_with_bf16_only_where_the_hardware_has_it(place: Place | No
 
 @pytest.mark.parametrize(
     ("family", "command"),
-    [("webui-nan", "webui.sh --no-half-vae"), ("nan-latents", "accelerate launch SCRIPT --no_half_vae"), ("scale-at-minimum", "")],
+    [("webui-nan", "webui.sh --no-half"), ("nan-latents", "accelerate launch SCRIPT --no_half_vae"), ("scale-at-minimum", "")],
 )
 def test_ivd650_fires_with_the_web_uis_own_flag(family: str, command: str) -> None:
     """The VAE is what overflows there."""
