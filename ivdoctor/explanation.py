@@ -224,10 +224,6 @@ def _subjects(told: Told, outcomes: Sequence[Outcome], broken: Sequence[Outcome]
     from .checkup import subjects
 
     every = subjects([*outcomes, *broken])
-    if outcomes is told.outcomes:  # a text tells a part: what it does not tell is not nothing
-        for one in every.values():
-            if isinstance(one, Subject):
-                one.fact = _pruned(one.fact, nothing=("", (), None, 0, [], {}))
     if told.failures:
         every["failure"] = [Subject(status="ok", fact=_pruned(asdict(one))) for one in told.failures]
     else:
@@ -235,11 +231,11 @@ def _subjects(told: Told, outcomes: Sequence[Outcome], broken: Sequence[Outcome]
     return every
 
 
-def _pruned(value: Any, nothing: tuple[object, ...] = ("", (), None)) -> Any:
+def _pruned(value: Any) -> Any:
     """Without fields that hold nothing, as every fact in a report."""
     if isinstance(value, dict):
-        return {name: _pruned(inner, nothing) for name, inner in value.items() if inner not in nothing}
-    return [_pruned(inner, nothing) for inner in value] if isinstance(value, (tuple, list)) else value
+        return {name: _pruned(inner) for name, inner in value.items() if inner not in ("", (), None)}
+    return [_pruned(inner) for inner in value] if isinstance(value, (tuple, list)) else value
 
 
 def _rules(asked: Sequence[Verdict], errors: tuple[Broken, ...]) -> Rules:

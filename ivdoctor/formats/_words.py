@@ -202,7 +202,8 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     """The machine's own facts, `host.system` with its value; the tables show those of the places."""
     for name, subject in report.subjects.items():
         if isinstance(subject, Subject):
-            yield from ((f"{name}.{key}", shown(value)) for key, value in subject.fact.items())
+            part = report.command == "explain"  # a text tells a part: what it does not tell is not nothing
+            yield from ((f"{name}.{key}", shown(value)) for key, value in subject.fact.items() if value or not part)
 
 
 def shown(value: object) -> str:

@@ -13,7 +13,7 @@ from .messages import Told, recognise
 from .own import Own
 from .patterns import Lazy
 from .refine import category
-from .scan import Bytes, Passage, Skip, passages
+from .scan import BEGINNING, Bytes, Passage, Skip, passages
 from .surroundings import Surroundings
 from .traceback import FILE, FINAL, error, frames
 
@@ -153,6 +153,9 @@ class Reading:
 
     def _skip(self, passage: Passage, key: object) -> None:
         """Such a line needs no second look: it tells nothing, or its failure is known well enough."""
+        beginning = passage.key[:BEGINNING]
+        if passage.key and key is None and (beginning in self.skip.dull or len(self.skip.dull) < SKIPPED):
+            self.skip.dull[beginning] = self.skip.dull.get(beginning, 0) + 1
         if passage.key and len(self.skip.counts) < SKIPPED:
             self.skip.counts[passage.key] = 0
             if key is not None:

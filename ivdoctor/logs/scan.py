@@ -73,6 +73,12 @@ HOTTEST = 3
 """Lines that are struck out: each costs a pass over the block."""
 
 
+BEGINNING = 20
+"""Bytes of a line that are compared with those of lines that told nothing."""
+DULL = 256
+"""Lines with one beginning that told nothing, from which on the next one is not looked at."""
+
+
 @dataclass(slots=True)
 class Skip:
     """Lines that need no second look, by their key, and how often each came since."""
@@ -82,10 +88,13 @@ class Skip:
     here: dict[bytes, int] = field(default_factory=dict)
     """The same in the block that is being looked at."""
 
+    dull: dict[bytes, int] = field(default_factory=dict)
+    """How often lines with this beginning told nothing."""
+
     def has(self, key: bytes) -> bool:
         """Whether this line needs no second look; it is counted."""
         if key not in self.counts:
-            return False
+            return self.dull.get(key[:BEGINNING], 0) > DULL
         self.counts[key] += 1
         self.here[key] = self.here.get(key, 0) + 1
         if self.here[key] == HOT and len(self.hot) < HOTTEST:

@@ -40,6 +40,8 @@ KEYS = {
     "python version": "python",
     "gpu models and configuration": "card",
     "gpu type": "card",
+    "gpu": "card",
+    "gpu name": "card",
     "cuda device": "card",
     "cuda devices": "card",
     "accelerator": "card",
@@ -53,7 +55,7 @@ def _names() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     """Packages and variables that matter, and four letters with which any line that matters can begin."""
     packages = frozenset(row["name"] for row in table("packages"))
     variables = frozenset(row["name"] for row in table("environ"))
-    words = {*KEYS, *packages, *variables, "gpu 0", "export", "[pip", "[conda]", "nvidia-smi", "driver version", "package", "# name", "name"}
+    words = {*KEYS, *packages, *variables, "gpu 0", "gpu:", "export", "[pip", "[conda]", "nvidia-smi", "driver version", "package", "# name", "name"}
     return packages, variables, frozenset(word[:4].lower() for word in words)
 
 
