@@ -1,5 +1,8 @@
 """Shared by all tests."""
 
+import contextlib
+import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -20,6 +23,14 @@ settings.load_profile("ivdoctor")
 def _no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Output as a pipe gets it."""
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
+def _trimmed() -> None:
+    """The heap that earlier tests left free goes back to the system: what is taken out of it would not be seen as taken."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # glibc's alone
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture

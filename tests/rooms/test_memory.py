@@ -130,6 +130,7 @@ def test_what_a_probe_wants_is_kept() -> None:
     assert (look.wants, look.memory_mib, host.wants) == ("model", 0, "")
 
 
+@pytest.mark.usefixtures("_trimmed")
 @pytest.mark.skipif(not linux.HERE, reason="elsewhere psutil counts")
 def test_mapped_files_are_not_held_and_what_was_written_is(tmp_path: Path) -> None:
     """A checkpoint that is mapped can be given back; a copy of it cannot."""

@@ -48,7 +48,7 @@ def test_linux_tells() -> None:
     assert costs(1).extra_mib is not None
 
 
-@pytest.mark.usefixtures("_told")
+@pytest.mark.usefixtures("_told", "_trimmed")
 def test_64_mib_are_seen() -> None:
     """Within a fifth; also the second time, when the process has had as much before, which a mark that only rises would hide."""
     for _ in range(2):
@@ -80,7 +80,7 @@ def child() -> Iterator[None]:
         process.kill()
 
 
-@pytest.mark.usefixtures("_told", "child")
+@pytest.mark.usefixtures("_told", "child", "_trimmed")
 def test_the_memory_of_children_is_not_taken_off() -> None:
     """The peak is this process's alone, and so must be what it is compared with."""
     extra = costs(64).extra_mib
