@@ -146,7 +146,7 @@ def test_every_format_agrees_with_json(text: str, form: str) -> None:
 SECRETS = {
     "a home": ("/home/geheim/train.py", "geheim"),
     "a home on Windows": (r"C:\Users\geheim\train.py", "geheim"),
-    "a token": ("/work/hf_abcdefghijklmnop/train.py", "hf_abcdefghijklmnop"),
+    "a token": ("/app/hf_abcdefghijklmnop/train.py", "hf_abcdefghijklmnop"),
     "credentials": ("https://geheim:passwort@example.org/train.py", "passwort"),
     "an address": ("/net/192.168.17.4/train.py", "192.168.17.4"),
 }

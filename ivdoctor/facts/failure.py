@@ -60,7 +60,7 @@ class Failure:
     libraries: tuple[str, ...] = ()
     """Packages that the traceback runs through, sorted."""
     words: tuple[str, ...] = ()
-    """Hints beside the message, of `logs/hints.py`: `backward`, `autocast`, `float16`."""
+    """Hints beside the message, of `logs/hints.py`: `lora`, `training`, `vllm`."""
     count: int = 1
     """How often the text tells it."""
     speakers: tuple[str, ...] = ()

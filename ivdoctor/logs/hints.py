@@ -5,16 +5,10 @@ import re
 from .patterns import Lazy
 
 HINTS = {
-    "backward": Lazy(r"\bbackward\b|\.backward\(", re.IGNORECASE),
-    "autocast": Lazy(r"autocast|custom_fwd|torch\.amp|cuda\.amp", re.IGNORECASE),
     "lora": Lazy(r"\blora\w*|\bpeft\b", re.IGNORECASE),
-    "offload": Lazy(r"offload", re.IGNORECASE),
     "training": Lazy(r"\btrain(?:er|ing|\.py|_step)|training_step|accelerator\.backward|\.fit\(", re.IGNORECASE),
-    "half-in-code": Lazy(r"\.half\(\)|torch\.float16|--fp16|--half", re.IGNORECASE),
-    "awq": Lazy(r"\bawq\b|awq_|gptq|exllama", re.IGNORECASE),
     "vllm": Lazy(r"\bvllm\b", re.IGNORECASE),
     "fp8-cache": Lazy(r"kv[-_ ]cache.{0,24}fp8|fp8.{0,24}kv[-_ ]cache", re.IGNORECASE),
-    "cpu": Lazy(r"device=['\"]?cpu|--cpu|\.cpu\(\)|map_location=['\"]cpu", re.IGNORECASE),
 }
 """By the name that rules ask for."""
 

@@ -14,7 +14,7 @@ MESSAGE = "expected m1 and m2 to have the same dtype, but got: float != c10::Hal
 SAID = f"RuntimeError: {MESSAGE}"
 TRACEBACK = f"""\
 Traceback (most recent call last):
-  File "/work/train.py", line 12, in step
+  File "/app/train.py", line 12, in step
     y = model(x)
   File "/opt/venv/lib/python3.10/site-packages/torch/nn/modules/linear.py", line 114, in forward
     return F.linear(input, self.weight, self.bias)
@@ -43,7 +43,7 @@ def test_a_traceback() -> None:
     assert (found.family, found.category, found.error, found.message) == ("mat-dtypes", "matmul-dtype-mismatch", "RuntimeError", MESSAGE)
     assert [(operand.role, operand.dtype) for operand in found.operands] == [("mat1", "float32"), ("mat2", "float16")]
     assert found.own is not None
-    assert (found.own.file, found.own.line, found.own.code) == ("/work/train.py", 12, "y = model(x)")
+    assert (found.own.file, found.own.line, found.own.code) == ("/app/train.py", 12, "y = model(x)")
     assert found.libraries == ("torch",)
     assert (found.count, found.speakers, found.line) == (1, (), 8)
 

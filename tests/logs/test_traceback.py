@@ -12,9 +12,9 @@ LINEAR = "/usr/lib/python3/dist-packages/torch/nn/modules/linear.py"
 
 PYTHON_310 = f"""\
 Traceback (most recent call last):
-  File "/work/train.py", line 40, in <module>
+  File "/app/train.py", line 40, in <module>
     main()
-  File "/work/train.py", line 12, in main
+  File "/app/train.py", line 12, in main
     y = model(x)
   File "{LINEAR}", line 114, in forward
     return F.linear(input, self.weight, self.bias)
@@ -22,10 +22,10 @@ Traceback (most recent call last):
 
 PYTHON_313 = f"""\
 Traceback (most recent call last):
-  File "/work/train.py", line 40, in <module>
+  File "/app/train.py", line 40, in <module>
     main()
     ~~~~^^
-  File "/work/train.py", line 12, in main
+  File "/app/train.py", line 12, in main
     y = model(x)
         ~~~~~^^^
   File "{LINEAR}", line 114, in forward
@@ -34,8 +34,8 @@ Traceback (most recent call last):
 """
 
 PYTHON = (
-    Frame(file="/work/train.py", line=40, function="<module>", code="main()"),
-    Frame(file="/work/train.py", line=12, function="main", code="y = model(x)"),
+    Frame(file="/app/train.py", line=40, function="<module>", code="main()"),
+    Frame(file="/app/train.py", line=12, function="main", code="y = model(x)"),
     Frame(file=LINEAR, line=114, function="forward", code="return F.linear(input, self.weight, self.bias)", library="torch"),
 )
 
@@ -104,7 +104,7 @@ Cell In[5], line 3
       2 # now
 ----> 3 y = model(x)
 
-File ~/work/model.py:12, in Model.forward(self, x)
+File ~/app/model.py:12, in Model.forward(self, x)
      10 def forward(self, x):
      11     # project
 ---> 12     return self.proj(x)
@@ -122,7 +122,7 @@ def test_ipython() -> None:
 
     assert found == (
         Frame(file="Cell In[5]", line=3, code="y = model(x)"),
-        Frame(file="~/work/model.py", line=12, function="Model.forward", code="return self.proj(x)"),
+        Frame(file="~/app/model.py", line=12, function="Model.forward", code="return self.proj(x)"),
         Frame(file=LINEAR, line=114, function="Linear.forward", code="return F.linear(input, self.weight, self.bias)", library="torch"),
     )
     assert own(found) == found[1]
@@ -168,9 +168,9 @@ def test_pytest() -> None:
     ("text", "frame"),
     [
         ('work/train.py", line 12, in main\n    y = model(x)', Frame(file="work/train.py", line=12, function="main", code="y = model(x)")),
-        ('File "/work/train.py", line 12', Frame(file="/work/train.py", line=12)),
-        ('    File "/work/train.py", line 12, in main', Frame(file="/work/train.py", line=12, function="main")),
-        ('  |   File "/work/train.py", line 12, in main', Frame(file="/work/train.py", line=12, function="main")),
+        ('File "/app/train.py", line 12', Frame(file="/app/train.py", line=12)),
+        ('    File "/app/train.py", line 12, in main', Frame(file="/app/train.py", line=12, function="main")),
+        ('  |   File "/app/train.py", line 12, in main', Frame(file="/app/train.py", line=12, function="main")),
         ('  File "<stdin>", line 1, in <module>', Frame(file="<stdin>", line=1, function="<module>")),
     ],
     ids=["its beginning cut", "its end cut", "indented", "in an exception group", "at the prompt"],
@@ -206,7 +206,7 @@ def test_torn_pastes(text: str, frame: Frame) -> None:
         ("Cell In[5]", ""),
         ("<ipython-input-5-9f2ac1>", ""),
         ("/tmp/ipykernel_17/123.py", ""),
-        ("/work/train.py", ""),
+        ("/app/train.py", ""),
         ("train.py", ""),
         (r"D:\work\train.py", ""),
         ("/work/my_torch/train.py", ""),
@@ -224,7 +224,7 @@ def test_the_own_frame_is_the_innermost_of_the_users() -> None:
     text = """\
 Traceback (most recent call last):
   File "<frozen runpy>", line 198, in _run_module_as_main
-  File "/work/train.py", line 40, in <module>
+  File "/app/train.py", line 40, in <module>
     chat()
   File "/work/demo.py", line 8, in chat
     model.chat(x)
