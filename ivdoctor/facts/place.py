@@ -15,6 +15,10 @@ class Place:
     kind: Literal["cpu", "cuda", "rocm", "mps", "xpu", "target"]
     title: str
     """The device's own name: `Tesla T4`."""
+    vendor: str = ""
+    """As the tables write it: NVIDIA, AMD, Apple, Intel; `CPU` for a processor that is a target, empty for this machine's."""
+    note: str = ""
+    """How the name of a target was understood, where it left anything open."""
     count: int = 1
     others: tuple[str, ...] = ()
     """The equals of this device, as torch would say them."""
@@ -25,3 +29,10 @@ class Place:
     reachable: bool
     """Whether the installed torch can put a tensor there."""
     dtypes: DtypeRow
+
+    @property
+    def backend(self) -> str:
+        """What torch drives it with: `cpu`, `cuda`, `rocm`, `mps` or `xpu`, a target's by its vendor; empty for another."""
+        if self.kind != "target":
+            return self.kind
+        return {"NVIDIA": "cuda", "AMD": "rocm", "Apple": "mps", "Intel": "xpu", "CPU": "cpu"}.get(self.vendor, "")

@@ -24,11 +24,19 @@ UNIQUE = {
     "architectures": ("id", "match"),
     "bf16_flag": ("backend", "torch_from"),
     "cpu_features": ("feature",),
+    "cpu_kernels": ("operator", "dtype", "torch_from"),
+    "cuda_drivers": ("cuda",),
+    "engines": ("engine", "format", "vendor", "since"),
     "environ": ("name",),
     "fp16_range": ("model_type",),
+    "kernels": ("kernel", "dtypes", "vendor", "since", "torch_from"),
     "message_examples": ("text",),
     "messages": ("family",),
+    "mps_limits": ("dtype", "torch_from", "macos_before"),
     "packages": ("name",),
+    "switches": ("name", "torch_from"),
+    "torch_releases": ("torch",),
+    "wheels": ("build", "machine", "torch_from"),
 }
 """What tells the rows of a table apart."""
 
