@@ -1,15 +1,15 @@
 """The pipeline: look, judge place by place, report. The command line and the Python API both call it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from . import __version__, codec
 from .engine import Unknown, Verdict, judge
-from .evidence import judged as meant
-from .facts import Asked, Cast, Checkpoint, Failure, Mismatch, Model, Packages, Place, Precision, Torch
+from .facts import Asked, Cast, Checkpoint, Failure, Model, Place
 from .finding import Finding, Severity
+from .gaps import gaps_in, ran, unrun, untold
 from .gate import Answer, FailOn, answer, exit_code
 from .loader import loaders
 from .outcome import BROKEN, Outcome, known, subject_of
@@ -23,6 +23,7 @@ from .tables import newest
 from .text import count, say
 from .views import charts, grids, summary
 from .views_cast import survival
+from .views_target import targeted
 
 
 def collect(asked: Asked | None = None, *, told: Callable[[str], None] = lambda _place: None) -> Snapshot:
@@ -57,28 +58,56 @@ def check(
     Whether this machine, or the one in the snapshot, is ready.
 
     Args:
-        asked: the precision in question; without one, none in particular.
+        asked: the precision in question, and hardware that is not here; without one, none in particular.
         told: called with each place's name before it is looked at.
+
+    Raises:
+        LookupError: no such target, or no such torch.
     """
+    asked = asked or Asked()
+    targets, torch = _elsewhere(asked)
     origin = say("{origin}, {day}", origin=snapshot.origin, day=snapshot.collected) if snapshot else ""
     snapshot = snapshot or collect(asked, told=told)
     registered = plugins()
     broken = registered.broken("rules")
     outcomes = [*snapshot.outcomes, *map(Redactor(Identity.here()).outcome, broken)] if broken else snapshot.outcomes
-    return judged(outcomes, asked or Asked(), registered=registered, fail_on=fail_on, origin=origin)
+    return judged([*outcomes, *torch], asked, registered=registered, fail_on=fail_on, origin=origin, targets=targets)
 
 
-def judged(outcomes: Iterable[Outcome], asked: Asked, *, registered: Plugins, fail_on: FailOn = FailOn.ERROR, origin: str = "") -> Report:
+def _elsewhere(asked: Asked) -> tuple[tuple[Place, ...], tuple[Outcome, ...]]:
+    """The targets as places, each once, and the torch that is supposed there."""
+    from .builds import build
+    from .targets import target
+
+    found = {place.name: place for place in map(target, asked.targets)}
+    supposed = say("supposed, from the tables: --torch {text}", text=asked.torch)
+    torch = [Outcome(subject="torch", status="ok", fact=build(asked.torch), reason=supposed)] if asked.torch and found else []
+    return tuple(found.values()), tuple(torch)
+
+
+def judged(
+    outcomes: Iterable[Outcome],
+    asked: Asked,
+    *,
+    registered: Plugins,
+    fail_on: FailOn = FailOn.ERROR,
+    origin: str = "",
+    targets: tuple[Place, ...] = (),
+) -> Report:
     """
     Outcomes in, report out: pure but for the tables.
 
     Args:
+        targets: hardware to judge for instead of the machine that the outcomes are of.
         origin: of a snapshot, to be shown: one made by hand must never pass for a machine that was looked at.
     """
     outcomes = tuple(sorted(outcomes, key=lambda one: (one.subject, one.place, one.reason)))
     unnamed = {} if asked.model else dict.fromkeys((Model, Checkpoint), Unknown(reason=say("no model was named")))
-    shared: dict[type, Any] = {Asked: asked, **unnamed, **_unknown(outcomes, registered), **known(outcomes)}
-    found = places(shared)
+    if targets:
+        elsewhere = Unknown(reason=say("this machine is not judged, but {names}", names=", ".join(one.name for one in targets)))
+        unnamed = dict.fromkeys(registered.facts().values(), elsewhere) | unnamed
+    shared: dict[type, Any] = {**unnamed, Asked: asked, **_unknown(outcomes, registered), **known(outcomes)}
+    found = targets or places(shared)
     local = {Place} | {type(one.fact) for one in outcomes if one.place and one.fact is not None}
     local |= {kind for kind in registered.facts().values() if any(one.place and one.subject == subject_of(kind) for one in outcomes)}
     rules = [rule for rule in registered.rules if not rule.asks_for(Failure)]  # a text's failures are `explain`'s
@@ -119,7 +148,7 @@ def _report(
     errors = tuple(
         Broken(code=one.rule.code, error=redactor.text(one.error), place=one.place, builtin=one.rule.builtin) for one in verdicts if one.error
     )
-    gaps = _gaps(outcomes, shared, found) + [say("{code} broke: {error}", code=one.code, error=one.error) for one in errors]
+    gaps = gaps_in(outcomes, shared, found) + [say("{code} broke: {error}", code=one.code, error=one.error) for one in errors]
     verdict = answer(findings, fail_on=fail_on, gaps=bool(gaps))
     broken = any(one.builtin for one in errors) or any(one.subject == "plugin" and one.builtin for one in outcomes)
     return Report(
@@ -127,13 +156,13 @@ def _report(
         command="check",
         verdict=verdict,
         exit_code=exit_code(verdict, broken=broken),
-        reason=_reason(verdict, findings, gaps, fail_on, outcomes, shared[Asked].limits.relative_l2),
+        reason=_reason(verdict, findings, gaps, fail_on, outcomes, shared[Asked]),
         fail_on=fail_on.value,
         places=tuple(_place_verdict(place, judged_there, outcomes, shared, fail_on) for place in found),
-        summary=(*([Line(label="snapshot", text=origin)] if origin else []), *summary(outcomes)),
+        summary=(*([Line(label="snapshot", text=origin)] if origin else []), *targeted(found), *summary(outcomes)),
         subjects=subjects(outcomes),
         findings=tuple(findings),
-        grids=tuple(grids(outcomes, found, ran=not origin or origin.startswith("recorded"))),
+        grids=tuple(grids(outcomes, found, shared[Asked], ran=not origin or origin.startswith("recorded"))),
         charts=tuple(charts(outcomes, found, shared[Asked].limits)),
         loaders=loaders(outcomes, found, shared, shared[Asked]),
         rules=Rules(
@@ -161,64 +190,8 @@ def _weighed(findings: list[Finding], found: tuple[Place, ...]) -> list[Finding]
     return [replace(one, severity=Severity.NOTE) if one.place == "cpu" else one for one in findings]
 
 
-def _gaps(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iterable[Place]) -> list[str]:
-    """What keeps a yes from being certain: looking that went wrong, a device torch cannot reach, and torch, without which nothing runs."""
-    gaps = [
-        say(
-            "{subject} {status}: {reason}", subject=f"{one.subject} ({one.place})" if one.place else one.subject, status=one.status, reason=one.reason
-        )
-        for one in outcomes
-        if one.status in BROKEN
-    ]
-    gaps += [say("{title} was not looked at: torch cannot reach it", title=place.title) for place in found if not place.reachable]
-    torch = shared.get(Torch)
-    if isinstance(torch, Torch):
-        gaps += [say("nothing was run on {place}", place=place.name) for place in found if place.reachable and not _ran(outcomes, place)]
-    beside = any(place.kind != "cpu" and place.reachable for place in found)
-    gaps += [gap for place in found if place.reachable and not (beside and place.kind == "cpu") for gap in _unrun(outcomes, place, shared)]
-    if not isinstance(torch, Torch) and not any(gap.startswith("torch ") for gap in gaps):
-        reason = torch.reason if isinstance(torch, Unknown) else say("it was not looked at")
-        gaps.insert(0, say("torch absent: {reason}", reason=reason))
-    return gaps
-
-
-def _unrun(outcomes: Iterable[Outcome], place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
-    """A model that was named must have been run, and in the format that is judged."""
-    asked, model, checkpoint, packages = (_or_none(shared, kind) for kind in (Asked, Model, Checkpoint, Packages))
-    if not model and not asked.model:
-        return
-    outcome = next((one for one in outcomes if one.subject == "cast" and one.place == place.name), None)
-    if outcome is None or (outcome.fact is None and outcome.status not in BROKEN):
-        yield say("the model was not run on {place}: {reason}", place=place.name, reason=outcome.reason if outcome else say("no probe did"))
-    if outcome is None or not isinstance(outcome.fact, Cast):
-        return
-    if outcome.fact.how != "real-run":
-        yield say("the model was not run on {place}: {reason}", place=place.name, reason=say("the miniature was"))
-        return
-    cast = outcome.fact
-    if cast.unrun:
-        yield say("{parts} of the model was not reached by its inputs on {place}", parts=", ".join(cast.unrun[:3]), place=place.name)
-    dtype = meant(asked, model, checkpoint, packages)
-    if dtype is None:
-        yield say("nobody can say in which format the model would be loaded: name one with --dtype")
-        return
-    run = cast.run(dtype)
-    given = asked.input_dtype
-    if cast.floats and given and given != dtype and (dtype, given) not in {(one.model, one.input) for one in cast.fed}:
-        yield say("the model in {dtype} was not run with inputs in {given} on {place}", dtype=dtype, given=given, place=place.name)
-    if run is not None and run.status == "skipped":
-        yield say("the model was not run in {dtype} on {place}: {reason}", dtype=dtype, place=place.name, reason=run.message)
-    elif run is None and dtype != cast.baseline:
-        yield say("the model was not run in {dtype} on {place}: {reason}", dtype=dtype, place=place.name, reason=cast.baseline_reason)
-
-
-def _or_none(shared: Mapping[type, Any], kind: type) -> Any:
-    found = shared.get(kind)
-    return None if isinstance(found, Unknown) else found
-
-
 def _reason(  # noqa: PLR0917  # private, called once
-    verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: FailOn, outcomes: tuple[Outcome, ...], limit: float
+    verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: FailOn, outcomes: tuple[Outcome, ...], asked: Asked
 ) -> str:
     """One sentence for the last line."""
     if verdict is Answer.NOT_READY:
@@ -229,7 +202,9 @@ def _reason(  # noqa: PLR0917  # private, called once
     if gaps:
         more = say(" (and {count} more)", count=len(gaps) - 1) if len(gaps) > 1 else ""
         return gaps[0] + more
-    survived = "; ".join(f"{one.place}: {told}" for one in outcomes if isinstance(one.fact, Cast) and (told := survival(one.fact, limit)))
+    survived = "; ".join(
+        f"{one.place}: {told}" for one in outcomes if isinstance(one.fact, Cast) and (told := survival(one.fact, asked.limits.relative_l2))
+    )
     numbers = Counter(one.severity for one in findings)
     counts = [
         count("{number} error", "{number} errors", numbers[Severity.ERROR]),
@@ -238,20 +213,18 @@ def _reason(  # noqa: PLR0917  # private, called once
     ]
     told = ", ".join(text for text in counts if not text.startswith("0 ")) or say("no findings")
     quiet = say("nothing at or above {level}; {counts}", level=fail_on.value, counts=told)
+    if asked.targets:
+        return say("by the tables alone, nothing was run there: {quiet}", quiet=quiet)
     return f"{survived}; {quiet}" if survived else quiet
-
-
-def _ran(outcomes: Iterable[Outcome], place: Place) -> bool:
-    """Whether anything was really run there; a probe that came back with nothing ran nothing."""
-    facts = [one.fact for one in outcomes if one.place == place.name and one.fact is not None]
-    return any(not isinstance(fact, Precision) or fact.operations for fact in facts if not (isinstance(fact, Mismatch) and not fact.cells))
 
 
 def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcome, ...], shared: Mapping[type, Any], fail_on: FailOn) -> PlaceVerdict:
     """A place where nothing was run is never ready, nor one where the model that was named was not."""
     mine = [one for one in findings if one.place in ("", place.name)]
-    unsure = not _ran(outcomes, place) or any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes)
-    unsure = unsure or any(_unrun(outcomes, place, shared))
+    unsure = not ran(outcomes, place) or any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes)
+    unsure = unsure or any(unrun(outcomes, place, shared))
+    if place.kind == "target":
+        unsure = any(untold(place, shared))
     return PlaceVerdict(
         name=place.name,
         kind=place.kind,

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__
+from .arguments import asked_of, place_of, snapshot_of, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .report import Report
 
 BUILTIN_FORMATS = "terminal, markdown, html, json, junit, github"
@@ -48,24 +51,30 @@ def main() -> None:
 
 
 PRECISIONS = ["fp32", "fp16", "bf16"]
+ENGINES = ["transformers", "vllm", "sglang", "tensorrt-llm"]
+
+
+def reporting(command: Callable[..., int]) -> Callable[..., int]:
+    """The options of a command that ends in a report."""
+    formats = f"{BUILTIN_FORMATS}, or a plugin's; repeatable.  [default: terminal, or by the suffix of -o]"
+    where = "Where to; a directory for several formats.  [default: stdout]"
+    command = click.option("-o", "--output", type=click.Path(), metavar="FILE|DIR/", help=where)(command)
+    return click.option("--format", "formats", multiple=True, metavar="NAME", help=formats)(command)
 
 
 @main.command()
 @click.argument("model", required=False, type=click.Path())
 @click.option("--dtype", type=click.Choice(["auto", *PRECISIONS]), default="auto", show_default=True, help="The model's precision.")
 @click.option("--input-dtype", type=click.Choice(PRECISIONS), help="The precision of its float inputs.")
+@click.option("--target", "targets", multiple=True, metavar="NAME", help="Judge hardware that is not here: T4, 8xH200, sm_75; repeatable.")
+@click.option("--torch", metavar="VERSION", help="The torch there: 2.6, 2.6+cu124.  [default: none in particular]")
+@click.option("--engine", type=click.Choice(ENGINES), help="Also judge what this engine takes there.")
+@click.option("--thorough", is_flag=True, help="Run every operator class in every format, not the few of every model.")
 @click.option("--inputs", metavar="FILE.safetensors|MODULE:FUNCTION", help="What goes into MODEL.  [default: a sample through its own processor]")
 @click.option(
     "--limit", "limits", multiple=True, metavar="NAME=VALUE", help="When a cast has changed too much; names and reasons: `ivdoctor rule IVD602`."
 )
-@click.option(
-    "--format",
-    "formats",
-    multiple=True,
-    metavar="NAME",
-    help=f"{BUILTIN_FORMATS}, or a plugin's; repeatable.  [default: terminal, or by the suffix of -o]",
-)
-@click.option("-o", "--output", type=click.Path(), metavar="FILE|DIR/", help="Where to; a directory for several formats.  [default: stdout]")
+@reporting
 @click.option(
     "--fail-on", type=click.Choice(["error", "warning", "never"]), default="error", show_default=True, help="From which severity the answer is no."
 )
@@ -73,34 +82,23 @@ PRECISIONS = ["fp32", "fp16", "bf16"]
 @click.option(
     "--repro", type=click.Path(), metavar="FILE", help="Also write a script of a few lines, without ivdoctor in it, that fails the same way."
 )
-def check(  # noqa: PLR0917  # click passes by keyword
-    model: str | None,
-    dtype: str,
-    input_dtype: str | None,
-    inputs: str | None,
-    limits: tuple[str, ...],
-    formats: tuple[str, ...],
-    output: str | None,
-    fail_on: str,
-    snapshot: str | None,
-    repro: str | None,
-) -> int:
+def check(formats: tuple[str, ...], output: str | None, fail_on: str, **given: Any) -> int:
     """
     Look at this machine, reproduce the InternVideo2.5 failure in miniature, try its remedies, and report.
 
     With MODEL, a folder that holds a Hugging Face model with safetensors, also run that model in fp32, cast it, run it again and compare.
+
+    With --target nothing is looked at or run here: the verdict is about hardware that is elsewhere, from tables with their sources.
     """
     from .checkup import check as run
     from .gate import FailOn
     from .output import CannotWrite, Outlet
 
-    if snapshot and (model or inputs):
-        raise click.UsageError("a snapshot is judged as it is: it takes no MODEL and no --inputs")
-    asked = _asked(model, snapshot=snapshot, dtype=dtype, input_dtype=input_dtype, inputs=inputs, limits=limits)
+    asked, snapshot, repro = asked_of(**given), given["snapshot"], given["repro"]
     try:
         outlet = Outlet.of(formats, output)
         outlet.apart(snapshot, repro)
-        recorded = _snapshot(snapshot) if snapshot else None
+        recorded = snapshot_of(snapshot) if snapshot else None
         report = run(asked, snapshot=recorded, fail_on=FailOn(fail_on), told=_progress)
         if repro:
             from .repro import script
@@ -109,17 +107,15 @@ def check(  # noqa: PLR0917  # click passes by keyword
         _say(outlet.render(report))
     except CannotWrite as error:
         raise click.ClickException(str(error)) from error
-    _job_summary(outlet, report)
-    for broken in outlet.broken:
-        click.echo(broken, err=True)
-    return outlet.exit_code(report)
+    return _done(outlet, report)
 
 
 @main.command()
 @click.argument("model", required=False, type=click.Path())
 @click.option("--inputs", metavar="FILE.safetensors|MODULE:FUNCTION", help="What goes into MODEL.  [default: a sample through its own processor]")
+@click.option("--thorough", is_flag=True, help="Run every operator class in every format.")
 @click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Where to.  [default: stdout]")
-def collect(model: str | None, inputs: str | None, output: str | None) -> int:
+def collect(output: str | None, **given: Any) -> int:
     """Look at this machine, and at MODEL, and judge nothing: a snapshot, to judge elsewhere or to attach to a bug."""
     from .checkup import collect as run
     from .output import CannotWrite, path_of, writable, write
@@ -127,7 +123,7 @@ def collect(model: str | None, inputs: str | None, output: str | None) -> int:
     try:
         if output:
             writable(path_of(output))
-        text = run(_asked(model, inputs=inputs), told=_progress).dump()
+        text = run(asked_of(**given), told=_progress).dump()
         if output:
             write(path_of(output), text)
         else:
@@ -141,14 +137,7 @@ def collect(model: str | None, inputs: str | None, output: str | None) -> int:
 @click.argument("file", required=False, type=click.Path())
 @click.option("--here", is_flag=True, help="Choose between the fixes by this machine, not by what the text names.")
 @click.option("--target", "targets", multiple=True, metavar="NAME", help="Choose by this hardware: T4, `A100-SXM4-80GB`, sm_75; repeatable.")
-@click.option(
-    "--format",
-    "formats",
-    multiple=True,
-    metavar="NAME",
-    help=f"{BUILTIN_FORMATS}, or a plugin's; repeatable.  [default: terminal, or by the suffix of -o]",
-)
-@click.option("-o", "--output", type=click.Path(), metavar="FILE|DIR/", help="Where to; a directory for several formats.  [default: stdout]")
+@reporting
 def explain(file: str | None, here: bool, targets: tuple[str, ...], formats: tuple[str, ...], output: str | None) -> int:
     """
     Read a failure from FILE or from stdin: its cause, the fixes in their order, and what not to do.
@@ -164,11 +153,11 @@ def explain(file: str | None, here: bool, targets: tuple[str, ...], formats: tup
         raise click.UsageError("FILE is empty: is a variable unset?")
     if here and targets:
         raise click.UsageError("--here and --target exclude each other")
-    judged_for = [_target(name) for name in targets]
+    judged_for = [place_of(name) for name in targets]
     try:
         outlet = Outlet.of(formats, output)
         outlet.apart(file if file != "-" else None, None)
-        with _text(file) as stream:
+        with text_of(file) as stream:
             told = read(stream)
         snapshot = None
         if here and told.failures:
@@ -179,10 +168,7 @@ def explain(file: str | None, here: bool, targets: tuple[str, ...], formats: tup
         _say(outlet.render(report))
     except CannotWrite as error:
         raise click.ClickException(str(error)) from error
-    _job_summary(outlet, report)
-    for broken in outlet.broken:
-        click.echo(broken, err=True)
-    return outlet.exit_code(report)
+    return _done(outlet, report)
 
 
 @main.command()
@@ -211,110 +197,6 @@ def rules() -> int:
     return 0
 
 
-def _asked(
-    model: str | None,
-    *,
-    snapshot: str | None = None,
-    dtype: str = "auto",
-    input_dtype: str | None = None,
-    inputs: str | None = None,
-    limits: tuple[str, ...] = (),
-) -> Any:
-    """What the arguments say, or one clear line."""
-    from .codec import Malformed, build
-    from .facts import Asked
-
-    if model == "":
-        raise click.UsageError("MODEL is empty: is a variable unset?")
-    if (inputs or limits) and not model and not snapshot:
-        raise click.UsageError("--inputs and --limit are about a MODEL: name its folder")
-    if inputs:
-        _inputs(inputs)
-    if model:
-        from .modelfiles import Unreadable, read_config
-
-        try:
-            read_config(model)
-        except Unreadable as error:
-            raise click.ClickException(f"{model}: {error}") from error
-    said: dict[str, Any] = {"dtype": dtype, "model": model or "", "inputs": inputs or "", "limits": dict(map(_limit, limits))}
-    try:
-        return build(said | ({"input_dtype": input_dtype} if input_dtype else {}), Asked)
-    except Malformed as error:
-        raise click.UsageError(f"--limit: {error}") from error
-
-
-def _inputs(source: str) -> None:
-    """Refuse at once what can be no inputs; what a function gives is seen when it is called."""
-    import os
-
-    if source.endswith(".safetensors"):
-        if not os.path.isfile(source):
-            raise click.UsageError(f"--inputs: there is no file {source}")
-        return
-    module, _, function = source.partition(":")
-    if module.endswith(".py") or not (function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
-        hint = f": write {module.removesuffix('.py')}:{function or 'FUNCTION'}" if module.endswith(".py") else ""
-        raise click.UsageError(f"--inputs takes FILE.safetensors or MODULE:FUNCTION, not {source}{hint}")
-
-
-def _limit(text: str) -> tuple[str, float]:
-    """`relative_l2=0.05`."""
-    from .facts import Limits
-
-    name, _, value = text.partition("=")
-    if name not in Limits.__slots__:
-        raise click.UsageError(f"--limit: there is no {name!r}, only {', '.join(Limits.__slots__)}")
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise click.UsageError(f"--limit {name}: {value!r} is not a number from 0 up")
-    return name, number
-
-
-def _text(path: str | None) -> Any:
-    """The text to read, as bytes, or one clear line."""
-    import contextlib
-
-    if path and path != "-":
-        try:
-            return open(path, "rb")
-        except OSError as error:
-            raise click.ClickException(f"{path}: {error.strerror or error}") from error
-    if sys.stdin is None:
-        raise click.UsageError("stdin is closed: name a FILE")
-    if sys.stdin.isatty():
-        click.echo("reading from the terminal: paste the failure, then Ctrl-D (Windows: Ctrl-Z and Enter)", err=True)
-    return contextlib.nullcontext(sys.stdin.buffer)
-
-
-def _target(name: str) -> Any:
-    """The place of this name, or one clear line."""
-    from .targets import AmbiguousTarget, UnknownTarget, target
-
-    try:
-        return target(name)
-    except (UnknownTarget, AmbiguousTarget) as error:
-        raise click.UsageError(f"--target: {error}") from error
-
-
-def _snapshot(path: str) -> Any:
-    """Read it, or one clear line."""
-    from .codec import Malformed
-    from .plugins import plugins
-    from .snapshot import load
-
-    try:
-        with open(path, "rb") as file:
-            return load(file.read(), plugins().facts())
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from error
-    except Malformed as error:
-        raise click.ClickException(f"{path}: {error}") from error
-
-
 def _progress(place: str) -> None:
     """A line on stderr for a person who waits; nothing in CI."""
     if sys.stderr.isatty():
@@ -337,6 +219,14 @@ def _say(text: str) -> None:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise click.ClickException(f"stdout: {error.strerror or error}") from error
+
+
+def _done(outlet: Any, report: Report) -> int:
+    """What is left to say once the report is out, and the exit code."""
+    _job_summary(outlet, report)
+    for broken in outlet.broken:
+        click.echo(broken, err=True)
+    return int(outlet.exit_code(report))
 
 
 def _job_summary(outlet: Any, report: Report) -> None:

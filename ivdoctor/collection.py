@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import codec
-from .facts import Asked, Place
+from .facts import Asked, Checkpoint, Model, Packages, Place
 from .outcome import Outcome, subject_of
 from .places import places
 from .probe import ROOMS, Probe
 from .rooms import Answer, Job, Rooms
 from .text import say
+
+ABOUT_A_MODEL = (Model, Checkpoint, Packages)
+"""What is looked at where hardware that is not here is asked about: this machine is not judged, and nothing runs on it."""
 
 
 @dataclass(slots=True)
@@ -84,17 +87,19 @@ def collect(probes: Iterable[Probe], asked: Asked | None = None, *, told: Callab
     Look at everything.
 
     Args:
-        asked: names a model or none; probes that are for the other case are left out.
+        asked: names a model or none, and targets or none; probes that are for another case are left out.
         told: called with each place's name before it is looked at, so that a person sees it is alive.
     """
     asked = asked or Asked()
     every = [probe for probe in probes if probe.wants != ("no-model" if asked.model else "model")]
+    if asked.targets:
+        every = [probe for probe in every if asked.model and probe.fact in ABOUT_A_MODEL]
     local = [probe for probe in every if by_place(probe)]
     with Rooms() as rooms:
         machine = Collection(rooms=rooms, facts={Asked: asked})
         machine.run(probe for probe in every if probe not in local)
         outcomes = machine.outcomes
-        for place in places(machine.facts):
+        for place in () if asked.targets else places(machine.facts):
             told(place.name)
             here = Collection(rooms=rooms, place=place.name, facts={**machine.facts, Place: place}, missing=dict(machine.missing))
             here.run(local)

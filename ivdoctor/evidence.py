@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from .facts import SHORT_NAME, Asked, Cast, CastRun, Checkpoint, Half, Limits, Model, Packages, Trial, release
+from .facts import SHORT_NAME, Asked, Cast, CastRun, Checkpoint, Half, Limits, Model, Packages, Place, Trial, release
 from .tables import table
 from .text import say
 
@@ -31,6 +31,11 @@ def loads_as(model: Model | None, checkpoint: Checkpoint | None, packages: Packa
 def judged(asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> Half | None:
     """The format the verdict is about: the one asked for, else the one that would be loaded."""
     return loads_as(model, checkpoint, packages) if asked.dtype == "auto" else asked.dtype
+
+
+def concerned(dtype: str, place: Place, asked: Asked, *, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> bool:
+    """Whether the verdict is about this format: it was asked for by name, or a model would be loaded in it at a place where it cannot be run."""
+    return asked.concerns(dtype) or (place.kind == "target" and judged(asked, model, checkpoint, packages) == dtype)
 
 
 def fp16_range(family: str, cast: Cast | None, limits: Limits) -> Range:

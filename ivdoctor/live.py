@@ -129,16 +129,19 @@ def _place(name: str) -> Place:
 
 def _objection(torch: Any, device: str, dtype: Half) -> str:
     """What the first operation that gives no right result there says; empty where all do. The user's random numbers stay as they were."""
-    from .probes.precision import calls, run_call
+    from .probes.precision import run_operator
+    from .trials.operators import operators
 
     unset = torch.device("cpu") if hasattr(torch.device, "__enter__") else contextlib.nullcontext()  # from torch 2.0, against set_default_device
     with torch.random.fork_rng(devices=[]), torch.no_grad(), unset:
-        for name, call in calls(torch):
-            one = run_call(torch, device, dtype, name, call)
+        for operator in operators(torch):
+            if not operator.plain:
+                continue
+            one = run_operator(torch, device, dtype, operator)
             if one.status == "refused":
-                return say("{operation} in {dtype}: {message}", operation=name, dtype=dtype, message=one.message)
+                return say("{operation} in {dtype}: {message}", operation=one.name, dtype=dtype, message=one.message)
             if one.status == "wrong":
-                return say("{operation} in {dtype} gives a wrong result", operation=name, dtype=dtype)
+                return say("{operation} in {dtype} gives a wrong result", operation=one.name, dtype=dtype)
     return ""
 
 

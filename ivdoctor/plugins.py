@@ -1,5 +1,6 @@
 """Probes, rules and formats come in by entry points; ivdoctor's own take the same door."""
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from types import ModuleType
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 OWN = "ivdoctor."
 """How the values of ivdoctor's own entry points begin."""
+
+TEXTS = re.compile(r"ivd[0-9][5-9]x")
+"""The names of its modules of rules about texts."""
 
 
 class NotInstalled(RuntimeError):
@@ -56,8 +60,8 @@ class Plugins:
 
     @cached_property
     def text_rules(self) -> tuple[Rule, ...]:
-        """Those about a failure in a text; ivdoctor's own modules of other rules (`ivd4xx`, not `ivd45x`) are not loaded for it."""
-        wanted = [point for point in self._points["rules"] if not (point.value.startswith(OWN) and point.name.endswith("xx"))]
+        """Those about a failure in a text, whose codes begin at x50; ivdoctor's own other modules (`ivd4xx`, `ivd21x`) are not loaded for it."""
+        wanted = [point for point in self._points["rules"] if not (point.value.startswith(OWN) and not TEXTS.fullmatch(point.name))]
         found = sorted(self._load("rules", Rule, wanted, told=True), key=lambda one: not one.builtin)
         return tuple(sorted({one.code: one for one in reversed(found) if one.asks_for(Failure)}.values(), key=lambda one: one.code))
 

@@ -1,50 +1,24 @@
-"""Accelerators by name: the product that a device's title names, and the place that `--target` asks for."""
+"""The place that `--target` asks for: a product, an architecture, a part of a device, or a processor, by whatever name tools print."""
 
 import re
-from dataclasses import dataclass
 from functools import cache
 
-from .facts import DtypeRow, Place
-from .tables import architecture, dtype_row, table
+from . import printed
+from .facts import Place
+from .processors import processor, processors
+from .tables import architecture, capabilities, capability, derived, newest, table
 from .text import say
+from .titles import BRAND, LONGEST, SIZE, Accelerator, exact, fitting, known, of_architecture, parted
+from .titles import names as _names
 
-LONGEST = 120
-"""No title is longer: NVML ends one at 96 characters."""
+__all__ = ["LONGEST", "SIZE", "Accelerator", "AmbiguousTarget", "UnknownTarget", "_names", "known", "target"]
 
-BRANDS = {"NVIDIA": {"nvidia", "geforce", "tesla"}, "AMD": {"amd", "radeon", "instinct"}, "Intel": {"intel"}, "Apple": {"apple"}}
-"""What the title of a vendor's product may have or lack; another's may not have it, for a Tesla M4 is no Apple M4."""
-
-SILENT = {"graphics", "gpu", "generation", "edition"}
-"""What any title may have or lack, besides the kind of memory."""
-
-WORD = re.compile(r"(?<![a-z0-9])(?P<gb>[0-9]{1,4})[ _-]?gi?b?(?![a-z0-9])|hbm[0-9]?e?|sxm[0-9]?|[a-z]+|[0-9]+|[^\W_]")
-"""A size (`80GB`), a form (`SXM4`), or a run of letters or of digits, so that `rtx4090` is `RTX 4090`; of other scripts each letter."""
-
-BRAND = re.compile("|".join(sorted({word for words in BRANDS.values() for word in words})))
-SIZE = re.compile(rf"{BRAND.pattern}|[0-9]+gb|sxm[0-9]?|pcie")
-"""Words of brand, memory and form, which stand in any order."""
-
-LEFT_OUT = re.compile(rf"{SIZE.pattern}|quadro|ada|blackwell|workstation|server")
-"""Words of a product's name that may be left out where a target is asked for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accelerator:
-    """One product of `accelerators.csv`."""
-
-    vendor: str
-    product: str
-    id: str
-    """As in `architectures.csv`: `sm_75`, `gfx942`, `m2`."""
-    architecture: str
-    memory_gib: float
-    """The vendor's figure for one device, the largest for an Apple chip; 0 where there is none."""
-    row: DtypeRow
-    source: str
+LONGEST_LINE = 600
+"""A line of lspci or of torch's properties is longer than a title."""
 
 
 class UnknownTarget(LookupError):
-    """A name that neither a product nor an architecture has."""
+    """A name that neither a product, nor an architecture, nor a processor has."""
 
     def __init__(self, name: str) -> None:
         self.nearest = _nearest(name)
@@ -59,90 +33,195 @@ class AmbiguousTarget(LookupError):
         super().__init__(say("{name} may be any of these, whose formats differ: {choices}", name=repr(name[:LONGEST]), choices=", ".join(choices)))
 
 
-def known(title: str) -> Accelerator | None:
-    """
-    The product that a device's own title names, as NVML, torch, ROCm or nvidia-smi print it; None where any word of it is not the product's.
-
-    A title that leaves the memory out, as an RTX 3060's does, stands for the size in the table.
-    """
-    words, sizes = _parted(title, SIZE)
-    fits = [(len(least), one) for one, core, least, most in _names(SIZE) if core == words and least <= sizes <= most]
-    return max(fits, key=lambda fit: fit[0])[1] if fits else None
-
-
 def target(name: str) -> Place:
     """
-    The place that `--target` asks for: a product, also without memory and form, or an architecture (`sm_75`, `7.5`, `gfx942`), with `8x` for a count.
+    The place that a name means, with `8x` before it for a count.
 
-    Of several products with equal formats it is the one with the least memory. Raises UnknownTarget or AmbiguousTarget.
+    A product, also without memory and form; an architecture (`sm_75`, `7.5`, `gfx942`), also one newer than the tables; a MIG slice or a
+    vGPU; a line of lspci, nvidia-smi -L or rocm-smi; a processor's microarchitecture (`zen3`). Of several products with equal formats it
+    is the one with the least memory, and the note names the others. Raises UnknownTarget or AmbiguousTarget.
     """
-    if len(name) > LONGEST:
+    if len(name) > LONGEST_LINE:
         raise UnknownTarget(name)
     counted = re.fullmatch(r"\s*([1-9][0-9]{0,2})\s*[xX]\s*(\S.*)", name)
     count, title = (int(counted[1]), counted[2]) if counted else (1, name)
-    one = known(title) or _architecture(title) or _least(title)
-    digits = one.id.removeprefix("sm_") if one.vendor == "NVIDIA" else ""
+    found = _found(title)
+    if found:
+        return _place(*found, count)
+    if place := processor(title, count) if len(title) <= LONGEST else None:
+        return place
+    raise UnknownTarget(name)
+
+
+def _place(one: Accelerator, note: str, count: int) -> Place:
     return Place(
         name=one.product,
         kind="target",
         title=one.product,
+        vendor=one.vendor,
+        note=note,
         count=count,
         memory_mib=round(one.memory_gib * 1024),
         architecture=one.architecture,
-        compute_capability=(int(digits[:-1]), int(digits[-1])) if digits else None,
+        compute_capability=capability(one.id),
         gfx=one.id if one.vendor == "AMD" else None,
         reachable=False,
         dtypes=one.row,
     )
 
 
-def _architecture(name: str) -> Accelerator | None:
-    """An architecture by its identifier or its compute capability."""
-    name = name.strip().lower()
-    capability = re.fullmatch(r"sm[ _-]?([0-9]{2,3})|([0-9]{1,2})\.([0-9])", name)
-    identifier = "sm_" + "".join(capability.groups("")) if capability else name
-    row = next((row for row in table("architectures") if row["id"] == identifier), None)
-    return _accelerator({**row, "product": identifier, "memory_gib": ""}) if row else None
+def _found(name: str) -> tuple[Accelerator, str] | None:
+    """The accelerator of a name, and how the name was understood; the reading that leaves least open comes first."""
+    if one := known(name):
+        return one, "" if exact(name) else _beside(one, fitting(name))
+    if found := _architecture(name) or _least(name, fitting(name)) or _slice(name) or _virtual(name) or _entry(name):
+        return found
+    bare = printed.title(name)
+    if bare != name and (found := _found(bare)):
+        return found
+    named = printed.told(name)
+    return _architecture(named) if named else None
 
 
-def _least(name: str) -> Accelerator:
-    """The product of least memory among those that the name fits without words of LEFT_OUT."""
-    words, loose = _parted(name, LEFT_OUT)
-    fits = tuple(dict.fromkeys(one for one, core, _, most in _names(LEFT_OUT) if core == words and loose <= most))
-    if not fits:
-        raise UnknownTarget(name)
+def _architecture(name: str) -> tuple[Accelerator, str] | None:
+    """By identifier, compute capability, or chip; a capability between those of the tables is taken for a typing error."""
+    name = " ".join(name.lower().split()).removeprefix("nvidia ").removesuffix(" (nvgpu)")
+    number = re.fullmatch(r"(?:sm|compute|cc)[ _-]?([0-9]{2,3})[af]?|(?:cc |compute capability )?([0-9]{1,2})\.([0-9])", name)
+    identifier = "sm_" + "".join(number.groups("")) if number else re.sub(r":(?:sramecc|xnack)[+-]", "", name)
+    row = next((row for row in table("architectures") if row["id"] == identifier), None) or _by_chip(name) or _by_number(name)
+    if row:
+        return of_architecture(row), _sharing(row)
+    row, asked = architecture(identifier) if number else None, capability(identifier)
+    if row and asked and derived(row) and asked > capabilities()[-1]:
+        note = say("newer than the tables of {date}: judged by its compute capability, as {nearest}", date=newest(), nearest=_newest())
+        return of_architecture(row), note
+    return None
+
+
+def _by_chip(name: str) -> dict[str, str] | None:
+    """By a chip's whole name; not Vega's, for a Radeon Vega 10 is another chip's graphics."""
+    rows = (row for row in table("architectures") if name in row["chips"].lower().split(";"))
+    return next(rows, None) if name and not name.startswith("vega") else None
+
+
+def _by_number(name: str) -> dict[str, str] | None:
+    """By the device's number, which Intel's driver prints where it knows no title: `Intel(R) Graphics [0xe20b]`."""
+    return architecture("", name) if re.fullmatch(r"intel(?:\(r\))? graphics \[0x[0-9a-f]{4}\]", name) else None
+
+
+def _newest() -> str:
+    return "sm_%d%d" % capabilities()[-1]
+
+
+def _sharing(row: dict[str, str]) -> str:
+    """What the other devices lack that report the same, where there are some."""
+    lesser = next((one for one in table("architectures") if one["id"] == row["id"] and one["match"] and not row["match"]), None)
+    if not lesser:
+        return ""
+    titles = [one["product"] for one in table("accelerators") if one["id"] == row["id"] and architecture(row["id"], one["product"]) == lesser]
+    told = ", ".join(titles[:3])
+    return say(
+        "{architecture} devices report {id} too ({titles}, ...), and differ: {note}",
+        architecture=lesser["architecture"],
+        id=row["id"],
+        titles=told,
+        note=lesser["note"],
+    )
+
+
+def _least(name: str, fits: tuple[Accelerator, ...]) -> tuple[Accelerator, str] | None:
+    """The product of least memory among those that the name fits; the choice is nobody's where their formats differ."""
     if len({one.row for one in fits}) > 1:
         raise AmbiguousTarget(name, tuple(one.product for one in fits))
-    return min(fits, key=lambda one: one.memory_gib)
+    least = min(fits, key=lambda one: one.memory_gib, default=None)
+    return (least, _beside(least, fits)) if least else None
 
 
-def _accelerator(one: dict[str, str]) -> Accelerator:
-    of = architecture(one["id"], f"{one['vendor']} {one['product']}")
-    row = of or next(row for row in table("architectures") if row["id"] == one["id"])  # an Arc Pro B60 fits no match
-    source, memory_gib = f"{one['source']} ({one['date']})", float(one["memory_gib"] or 0)
-    told = {name: one[name] for name in ("vendor", "product", "id")}
-    return Accelerator(**told, architecture=row["architecture"], memory_gib=memory_gib, row=dtype_row(row), source=source)
+def _beside(one: Accelerator, fits: tuple[Accelerator, ...]) -> str:
+    """The others that the name fits as well, with the same formats."""
+    others = ", ".join(other.product for other in fits if other != one and other.row == one.row)
+    return say("taken for the one with the least memory; also {others}", others=others) if others else ""
 
 
-@cache
-def _names(loose: re.Pattern[str]) -> tuple[tuple[Accelerator, tuple[str, ...], frozenset[str], frozenset[str]], ...]:
-    """Every product once for each of its names: the words that stand in order, and the loose ones that a title must have and may have."""
-    every = [(_accelerator(row), [row["product"], *filter(None, row["aliases"].split(";"))]) for row in table("accelerators")]
-    parted = [(one, BRANDS[one.vendor], *_parted(name, loose)) for one, names in every for name in names]
-    return tuple((one, core, own - brand, own | brand | {f"{one.memory_gib:g}gb"}) for one, brand, core, own in parted)
+def _slice(name: str) -> tuple[Accelerator, str] | None:
+    """A MIG instance has its board's formats, and the memory that its profile says."""
+    part = printed.MIG.fullmatch(name.strip()) if len(name) <= LONGEST else None
+    fits = fitting(part[1]) if part else ()
+    whole = known(part[1]) if part else None
+    found = (whole, "") if whole else _least(name, fits)
+    if not part or not found or float(part[3]) > found[0].memory_gib:
+        return None
+    profile, board = part[2].lower(), found[0].product
+    note = say("a slice of {board}, with its formats", board=board)
+    return _part(found[0], f"{board} MIG {profile}", float(part[3])), note
 
 
-def _parted(name: str, loose: re.Pattern[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The words of a name in their order, and apart from them the loose ones; too long a name has none."""
-    found = WORD.finditer(re.sub(r"\((?:tm|r)\)", " ", name.lower()) if len(name) <= LONGEST else "")
-    words = [f"{int(one['gb'])}gb" if one["gb"] else one[0] for one in found]
-    told = [word for word in words if word not in SILENT and not word.startswith("hbm")]
-    return tuple(word for word in told if not loose.fullmatch(word)), frozenset(word for word in told if loose.fullmatch(word))
+def _virtual(name: str) -> tuple[Accelerator, str] | None:
+    """A vGPU has its board's formats; letters behind the board's number tell its form, and where they are no product's they are dropped."""
+    part = printed.VGPU.fullmatch(" ".join(name.split())) if len(name) <= LONGEST else None
+    if not part:
+        return None
+    board = re.sub(r"^(rtx)(?=a?[0-9])", r"\1 ", part[2].lower()).replace("-", " ")
+    fits = fitting(board) or fitting(re.sub(r"(?<=[0-9])[dxls]+$", "", board))
+    found = _least(name, tuple(one for one in fits if one.memory_gib >= float(part[3])))
+    if not found:
+        return None
+    note = say("a virtual part of a board, with the formats of {architecture}", architecture=found[0].architecture)
+    return _part(found[0], re.sub(r"^(?:(?:NVIDIA|GRID) )*", "", part[0], flags=re.IGNORECASE), float(part[3])), note
+
+
+def _part(whole: Accelerator, product: str, memory_gib: float) -> Accelerator:
+    return Accelerator(
+        vendor=whole.vendor,
+        product=product,
+        id=whole.id,
+        architecture=whole.architecture,
+        memory_gib=memory_gib,
+        row=whole.row,
+        source=whole.source,
+    )
+
+
+def _entry(name: str) -> tuple[Accelerator, str] | None:
+    """A line of lspci: a product of its chip's, or the chip's architecture where the tables have none of its products."""
+    entry = printed.entry(name)
+    if not entry:
+        return None
+    chip = _chip(entry.chip)
+    fits = dict.fromkeys(one for spellings in entry.titles for one in _spelled(spellings, chip))
+    if fits:
+        return _least(name, tuple(fits))
+    note = say("by its chip, {chip}; which product it is and its memory are not known", chip=entry.chip)
+    return (of_architecture(chip), note) if chip else None
+
+
+def _spelled(spellings: tuple[str, ...], chip: dict[str, str] | None) -> tuple[Accelerator, ...]:
+    """The products of the first spelling that is one; that a variant is the bare product's equal only its chip proves."""
+    for spelling in spellings[: None if chip else max(1, len(spellings) - 1)]:
+        one = known(spelling)
+        if one and (not chip or one.id == chip["id"]):
+            return (one,) if exact(spelling) else tuple(other for other in fitting(spelling) if other == one or other.row == one.row)
+    return ()
+
+
+def _chip(text: str) -> dict[str, str] | None:
+    """The architecture of a chip: lspci adds letters to NVIDIA's (`TU104GL`), and words to others (`Aldebaran/MI200`)."""
+    text = text.lower()
+    rows = [(row, chip) for row in table("architectures") for chip in row["chips"].lower().split(";") if chip]
+    return next((row for row, chip in rows if re.match(rf"{re.escape(chip)}[a-z]{{0,3}}(?![a-z0-9])", text)), None)
 
 
 def _nearest(name: str) -> tuple[str, ...]:
     from difflib import get_close_matches  # only an unknown name needs it
 
-    names = [row[column] for file, column in (("architectures", "id"), ("accelerators", "product")) for row in table(file)]
-    read = {"".join(_parted(one, BRAND)[0]): one for one in names}
-    return tuple(read[one] for one in get_close_matches("".join(_parted(name[:LONGEST], BRAND)[0]), read, cutoff=0.0))
+    key, (accelerators, cpus) = "".join(parted(name[:LONGEST], BRAND)[0]), _spelt()
+    near = [cpus[one] for one in get_close_matches(key, cpus, cutoff=0.8)]
+    return (*near, *(accelerators[one] for one in get_close_matches(key, accelerators, cutoff=0.0)))[:3]
+
+
+@cache
+def _spelt() -> tuple[dict[str, str], dict[str, str]]:
+    """Every name of the tables and of archspec by its words alone."""
+    tables = [row[column] for file, column in (("architectures", "id"), ("accelerators", "product")) for row in table(file)]
+    accelerators, cpus = ({"".join(parted(one, BRAND)[0]): one for one in names} for names in (tables, processors()))
+    return accelerators, cpus

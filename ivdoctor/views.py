@@ -1,11 +1,12 @@
 """Facts as people read them: the summary's lines and the tables. Formats render these and know no facts."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
-from . import views_cast
+from . import views_cast, views_formats, views_target
 from .facts import (
     HALVES,
+    Asked,
     Attempt,
     Cast,
     Checkpoint,
@@ -22,12 +23,11 @@ from .facts import (
     Precision,
     Torch,
     Trial,
+    release,
 )
 from .outcome import Outcome
 from .report import Chart, Grid, GridCell, Line
 from .text import count, say
-
-MARKS: dict[str, Literal["good", "bad", "poor", "none"]] = {"native": "good", "emulated": "poor", "none": "bad", "unknown": "none"}
 
 
 def summary(outcomes: Iterable[Outcome]) -> Iterator[Line]:
@@ -132,19 +132,24 @@ def _gib(mib: int) -> str:
     return f"{mib / 1024:.0f} GiB"
 
 
-def grids(outcomes: Iterable[Outcome], found: Iterable[Place], *, ran: bool = True) -> Iterator[Grid]:
+def grids(outcomes: Iterable[Outcome], found: Iterable[Place], asked: Asked, *, ran: bool = True) -> Iterator[Grid]:
     """
-    Per place: which formats it carries, and the reproduction with its remedies.
+    Per place: which formats it carries, what libraries and engines make of them, and the reproduction with its remedies.
 
     Args:
+        asked: names an engine or none.
         ran: False for a snapshot made by hand, whose operations nobody ran.
     """
     outcomes = tuple(outcomes)
+    torch = next((release(one.fact.version) for one in outcomes if isinstance(one.fact, Torch)), None)
     for place in found:
         here = {type(one.fact): one.fact for one in outcomes if one.place == place.name and one.fact is not None}
         if Cast in here and here[Cast].how == "real-run":
             yield from views_cast.grids(place, here[Cast])
-        yield _formats(place, here.get(Precision), ran=ran)
+        yield views_formats.formats(place, here.get(Precision), ran=ran)
+        if place.kind != "cpu":
+            yield from views_target.libraries(place, torch)
+            yield from views_target.engines(place, asked)
         if Mismatch in here:
             yield _cells(place, here[Mismatch], detail=Cast in here and here[Cast].how == "real-run")
             yield _towers(place, here[Mismatch])
@@ -159,27 +164,6 @@ def charts(outcomes: Iterable[Outcome], found: Iterable[Place], limits: Limits) 
     for place in found:
         if place.name in casts:
             yield from views_cast.charts(place, casts[place.name], limits.relative_l2)
-
-
-def _formats(place: Place, precision: Precision | None, *, ran: bool) -> Grid:
-    operations = precision.operations if precision else ()
-    names = list(dict.fromkeys(one.name for one in operations if " on " not in one.name or one.status != "works"))
-    seen: dict[tuple[str, str], str] = {(one.dtype, one.name): one.status for one in operations}
-    rows = []
-    for dtype in (*HALVES, "tf32", "fp8_e4m3", "fp8_e5m2", "int8", "int4", "fp4"):
-        support = place.dtypes.of(dtype)
-        statuses = [seen.get((dtype, name), "") for name in names]
-        rows.append((GridCell(text=dtype), GridCell(text=support, mark=MARKS[support]), *map(_status, statuses)))
-    caption = say("Hardware by the tables: {source}.", source=place.dtypes.source or place.dtypes.note)
-    if operations:
-        caption += " " + (say("The operations were really run.") if ran else say("The operations are as the snapshot's maker claims."))
-    return Grid(title=say("Number formats"), place=place.name, columns=(say("format"), say("hardware"), *names), rows=tuple(rows), caption=caption)
-
-
-def _status(status: str) -> GridCell:
-    if not status:
-        return GridCell(text="-")
-    return GridCell(text=status, mark="good" if status == "works" else "bad")
 
 
 def _cells(place: Place, mismatch: Mismatch, *, detail: bool) -> Grid:

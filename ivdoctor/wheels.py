@@ -5,18 +5,18 @@ import re
 from .facts import Place, Precision, Torch
 from .tables import table
 
-EXACT = {(5, 3), (6, 2), (7, 2), (8, 7)}
+EXACT = {(5, 3), (6, 2), (7, 2), (8, 7), (10, 1)}
 """Integrated GPUs that run only code built for them."""
 
-REACH = {(10, 0): {(10, 0), (10, 3)}, (10, 1): {(10, 1), (11, 0)}, (12, 0): {(12, 0), (12, 1)}}
-"""Where `same major, not newer minor` is not the rule."""
+REACH = {(10, 1): {(10, 1), (11, 0)}}
+"""Where neither `same major, not newer minor` nor EXACT is the rule: CUDA 13 calls 10.1 by the new name 11.0."""
 
 
 def carries(arch_list: tuple[str, ...], capability: tuple[int, int]) -> bool:
     """
     Whether a build with this list has code for a device of this compute capability.
 
-    `sm_86` runs on 8.6 and 8.9; `compute_90` is compiled on first use for 9.0 and newer; a suffix (`sm_90a`) binds to one.
+    `sm_86` runs on 8.6 and 8.9; `compute_90` is compiled on first use for 9.0 and newer; a suffix binds to one (`sm_90a`) or to a family (`sm_100f`).
 
     Source: torch 2.13.0, torch/cuda/__init__.py, DEVICE_REQUIREMENT; CUDA Programming Guide, binary compatibility (2026-11-22).
     """
@@ -49,10 +49,10 @@ def _runs(arch: str, device: tuple[int, int]) -> bool:
     built = (int(digits[:-1]), int(digits[-1]))
     if number.endswith("a"):
         return built == device
-    if kind == "compute":
+    if kind == "compute" and not number.endswith("f"):
         return built <= device
-    if device in EXACT or built in EXACT:
-        return built == device
     if built in REACH:
         return device in REACH[built]
+    if device in EXACT or built in EXACT:
+        return built == device
     return built[0] == device[0] and built[1] <= device[1]

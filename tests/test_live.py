@@ -41,15 +41,15 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def lacking(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes a format fail on this device, as an operator without a kernel does."""
-    really = precision.run_call
+    really = precision.run_operator
 
     def without(*dtypes: Half, status: str = "refused") -> None:
-        def run(library: Any, device: str, dtype: Half, name: str, call: Any) -> Operation:
-            if dtype in dtypes and name == "layer_norm":
-                return Operation(dtype=dtype, name=name, status=status, message="no kernel")  # type: ignore[arg-type]  # one of three
-            return really(library, device, dtype, name, call)
+        def run(library: Any, device: str, dtype: Half, operator: Any) -> Operation:
+            if dtype in dtypes and operator.name == "layer_norm":
+                return Operation(dtype=dtype, name=operator.name, status=status, message="no kernel")  # type: ignore[arg-type]  # one of three
+            return really(library, device, dtype, operator)
 
-        monkeypatch.setattr(precision, "run_call", run)
+        monkeypatch.setattr(precision, "run_operator", run)
 
     return without
 
@@ -111,7 +111,7 @@ def test_a_device_that_computes_nothing_right_has_no_dtype(lacking: Any, monkeyp
     def lost(*_: object) -> Operation:
         raise DeviceFault("device-side assert")
 
-    monkeypatch.setattr(precision, "run_call", lost)
+    monkeypatch.setattr(precision, "run_operator", lost)
     with pytest.raises(RuntimeError, match="cpu gives no right result: device-side assert"):
         ivdoctor.pick_dtype("cpu")
 

@@ -16,15 +16,18 @@ from .mismatch import WRONG, Attempt, Cell, Mismatch, Site, Towers
 from .model import Model
 from .packages import Package, Packages
 from .place import Place
-from .precision import Operation, Precision
+from .precision import COLLAPSED, EVERYDAY, SLOW, Format, Operation, Precision
 from .torch import Switch, Torch
 from .trial import Trial
 from .version import Version, release
 
 __all__ = [
+    "COLLAPSED",
+    "EVERYDAY",
     "FP16_MAX",
     "HALVES",
     "SHORT_NAME",
+    "SLOW",
     "TORCH_NAME",
     "WRONG",
     "Amp",
@@ -42,6 +45,7 @@ __all__ = [
     "Environ",
     "Failure",
     "Fed",
+    "Format",
     "Frame",
     "Gpu",
     "Half",

@@ -20,6 +20,14 @@ class Asked:
     """Path of the model's folder; empty when only the machine is asked about. Never shown: reports give its last name."""
     inputs: str = ""
     """`FILE.safetensors` or `module:function` that gives the model's inputs; empty for the model's own processor."""
+    thorough: bool = False
+    """Whether every operator class is run in every format."""
+    engine: str = ""
+    """The inference engine in question: `vllm`; empty for none."""
+    targets: tuple[str, ...] = ()
+    """Hardware that is not here, as it was named; with any, this machine is not judged."""
+    torch: str = ""
+    """Another torch for the targets, `2.6+cu124`; empty for none in particular."""
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

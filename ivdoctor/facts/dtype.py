@@ -8,7 +8,14 @@ Half = Literal["fp32", "fp16", "bf16"]
 
 HALVES: tuple[Half, ...] = ("fp32", "fp16", "bf16")
 
-TORCH_NAME: dict[str, str] = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+TORCH_NAME: dict[str, str] = {
+    "fp32": "float32",
+    "fp16": "float16",
+    "bf16": "bfloat16",
+    "fp64": "float64",
+    "fp8_e4m3": "float8_e4m3fn",
+    "fp8_e5m2": "float8_e5m2",
+}
 """Short name to torch's: `torch.bfloat16` is `bfloat16` here."""
 
 SHORT_NAME: dict[str, Half] = {TORCH_NAME[short]: short for short in HALVES}

@@ -15,11 +15,11 @@ from ..text import say
 LONGEST = 160
 """Characters of one text in a tooltip."""
 
-ROW, COLUMN, SIDE, HEAD, GAP = 30, 92, 104, 40, 3
+ROW, COLUMN, SIDE, HEAD, GAP = 30, 68, 120, 40, 3
 """Pixels of the heat map."""
 MOST_ROWS, MOST_COLUMNS = 60, 30
 """As many are drawn; the table has them all."""
-WORD, NAME = 12, 13
+WORD, NAME = 9, 15
 """Letters that fit in a cell, and beside or above the cells."""
 
 

@@ -1,27 +1,39 @@
-"""One real operation of each common class in each of the three formats, on one device."""
+"""One real operation of each class in each format, on one device: does it run, is it right, how fast beside fp32."""
 
+import contextlib
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..facts import HALVES, TORCH_NAME, Half, Operation, Place, Precision, Torch
+from ..facts import HALVES, TORCH_NAME, Asked, Format, Operation, Place, Precision, Torch
 from ..probe import Absent, DeviceFault, probe
 from ..text import say
 from ..trials.failure import device_is_lost, first_line
+from ..trials.operators import Operator, missing, operators
+from ..trials.timing import least, settler
 
-TOLERANCE = {"fp32": 1e-2, "fp16": 1e-2, "bf16": 5e-2}
+TOLERANCE = {"fp64": 1e-2, "fp32": 1e-2, "fp16": 1e-2, "bf16": 5e-2, "fp8_e4m3": 1e-1, "fp8_e5m2": 2e-1}
 """
 Relative L2 distance from the CPU's fp64 result that is still right.
 
-Ten times and more what 11 and 8 bits of mantissa give on these shapes. fp32 has fp16's, for TF32 is on for
-convolutions by default and oneDNN may be told to multiply fp32 as bf16: that is a setting, and no wrong result.
+Ten times and more what 11 and 8 bits of mantissa give on these shapes, three times what 4 and 3 bits do. fp32 has fp16's, for TF32 is on
+for convolutions by default and oneDNN may be told to multiply fp32 as bf16: that is a setting, and no wrong result.
 """
+
+FNUZ = {"fp8_e4m3": "float8_e4m3fnuz", "fp8_e5m2": "float8_e5m2fnuz"}
+"""The fp8 of MI300 (gfx94): the same bits, half the value."""
+
+THOROUGH: tuple[Format, ...] = ("fp32", "fp64", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2")
+
+FULL = ("out of memory", "can't allocate memory", "not enough memory", "memoryallocation", "out_of_resources", "out_of_device_memory")
+"""How torch and the backends say that a memory is full."""
 
 
 @probe(room="trial", timeout=120)
-def precision(torch: Torch, place: Place) -> Precision:
-    """Small shapes: this asks whether it runs and is right, not how fast."""
+def precision(torch: Torch, place: Place, asked: Asked) -> Precision:
+    """The few operators of every model in the three formats; with `--thorough` every class in every format that torch has."""
     import torch as library
 
     from ..trials import threads
@@ -31,11 +43,19 @@ def precision(torch: Torch, place: Place) -> Precision:
     threads.one()
     library.manual_seed(0)
     flag, native = _flags(library, place)
-    operations = [run_call(library, place.name, dtype, name, call) for name, call in calls(library) for dtype in HALVES]
+    formats = THOROUGH if asked.thorough else HALVES
+    kinds = {one: getattr(library, _name(one, place), None) for one in formats}
+    there = [one for one in formats if kinds[one] is not None]
+    every = [one for one in operators(library) if one.plain or asked.thorough]
+    found: list[Operation] = []
+    for operator in every:
+        runs = [run_operator(library, place.name, dtype, operator, kinds[dtype]) for dtype in there if dtype in (operator.only or there)]
+        found += timed(library, place.name, operator, runs)
     for other in place.others:  # equals by name are not equals by health
-        runs = [run_call(library, other, dtype, name, call) for name, call in calls(library)[:1] for dtype in HALVES]
-        operations += [replace(one, name=f"{one.name} on {other}") for one in runs]
-    return Precision(bf16_flag=flag, bf16_flag_native=native, operations=tuple(operations))
+        runs = [run_operator(library, other, dtype, every[0]) for dtype in HALVES]
+        found += [replace(one, name=f"{one.name} on {other}") for one in runs]
+    lacking = [one for one in missing(library) if asked.thorough or one == "attention"] + [one for one in formats if one not in there]
+    return Precision(bf16_flag=flag, bf16_flag_native=native, operations=tuple(found), missing=tuple(lacking))
 
 
 def _flags(library: Any, place: Place) -> tuple[bool | None, bool | None]:
@@ -62,32 +82,64 @@ def _answer(question: Callable[..., Any], **how: bool) -> bool | None:
         return None
 
 
-def calls(library: Any) -> list[tuple[str, Callable[..., Any]]]:
-    """Each takes two tensors of 8x8 and gives one."""
-    functional = library.nn.functional
-    found: list[tuple[str, Callable[..., Any]]] = [
-        ("matmul", lambda a, b: a @ b),
-        ("linear", lambda a, b: functional.linear(a, b, a[0])),
-        ("conv2d", lambda a, b: functional.conv2d(a.reshape(1, 1, 8, 8), b[:3, :3].reshape(1, 1, 3, 3), a[0, :1])),
-        ("layer_norm", lambda a, b: functional.layer_norm(a, (8,), b[0], b[1])),
-    ]
-    if hasattr(functional, "scaled_dot_product_attention"):  # torch 2.0
-        found.insert(3, ("attention", lambda a, b: functional.scaled_dot_product_attention(*(x.reshape(1, 1, 8, 8) for x in (a, b, a)))))
-    return found
+def _name(dtype: Format, place: Place) -> str:
+    return FNUZ.get(dtype, TORCH_NAME[dtype]) if (place.gfx or "").startswith("gfx94") else TORCH_NAME[dtype]
 
 
-def run_call(library: Any, device: str, dtype: Half, name: str, call: Callable[..., Any]) -> Operation:
-    """One call in one format on the device, against the same call in fp64 on the CPU."""
-    left, right = library.rand(8, 8, dtype=library.float64), library.rand(8, 8, dtype=library.float64)
-    expected = call(left, right)
-    kind = getattr(library, TORCH_NAME[dtype])
+def run_operator(library: Any, device: str, dtype: Format, operator: Operator, kind: Any = None) -> Operation:
+    """
+    One call in one format on the device, against the same call in fp64 on the CPU.
+
+    Args:
+        kind: torch's own dtype, where the device has another one for this format.
+    """
+    kind = kind or getattr(library, TORCH_NAME[dtype])
+    given = [library.rand(*shape, dtype=library.float64) for shape in operator.sizes.small]
+    expected = (operator.reference or operator.call)(*given)
     try:
-        result = call(left.to(kind).to(device), right.to(kind).to(device)).cpu().double()
+        with _quiet():
+            result = operator.call(*(one.to(kind).to(device) for one in given)).cpu().double()
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-        if device_is_lost(error):
-            raise DeviceFault(first_line(error)) from error
-        return Operation(dtype=dtype, name=name, status="refused", message=f"{type(error).__name__}: {first_line(error)}")
+        _unusable(error, device)
+        return Operation(dtype=dtype, name=operator.name, status="refused", message=f"{type(error).__name__}: {first_line(error)}")
     distance = float((result - expected).norm() / expected.norm())
     if not math.isfinite(distance):
-        return Operation(dtype=dtype, name=name, status="wrong", error=-1.0)
-    return Operation(dtype=dtype, name=name, status="works" if distance < TOLERANCE[dtype] else "wrong", error=distance)
+        return Operation(dtype=dtype, name=operator.name, status="wrong", error=-1.0)
+    return Operation(dtype=dtype, name=operator.name, status="works" if distance < TOLERANCE[dtype] else "wrong", error=distance)
+
+
+def timed(library: Any, device: str, operator: Operator, found: list[Operation]) -> list[Operation]:
+    """The same operations with their times beside that of fp32, which is the first of them; what does not fit into memory is not timed."""
+    shapes = operator.sizes.cpu if device == "cpu" else operator.sizes.accelerator
+    if not shapes or not any(one.dtype == "fp32" and one.status == "works" for one in found):
+        return found
+    settle = settler(library, device)
+    seconds: dict[str, float] = {}
+    for one in found:
+        if one.status != "works":
+            continue
+        try:
+            with _quiet():
+                given = [library.rand(*shape, device=device).to(getattr(library, TORCH_NAME[one.dtype])) for shape in shapes]
+                seconds[one.dtype] = least(lambda given=given: operator.call(*given), settle)  # type: ignore[misc]  # bound now, called now
+        except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+            if device_is_lost(error):
+                raise DeviceFault(first_line(error)) from error
+    base = seconds.get("fp32")
+    return [replace(one, ratio=float(f"{seconds[one.dtype] / base:.2g}")) if base and one.dtype in seconds else one for one in found]
+
+
+def _unusable(error: Exception, device: str) -> None:
+    """A device that is lost, or full, says nothing about a format."""
+    if device_is_lost(error):
+        raise DeviceFault(first_line(error)) from error
+    if type(error).__name__ == "OutOfMemoryError" or any(mark in str(error).lower() for mark in FULL):
+        raise DeviceFault(say("the memory of {device} is full: {error}", device=device, error=first_line(error))) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Why a backend was not taken is told as a warning beside the refusal, and a kernel that will change is too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -113,3 +113,8 @@ def useless(trials: Iterable[Trial]) -> tuple[str, ...]:
 def untried(reason: str) -> Tried:
     """A fix nobody ran, and why."""
     return Tried(status="not-tried", reason=reason)
+
+
+def elsewhere(place: Place, reason: str) -> Tried:
+    """Of a target nothing can be tried; here `reason` says why it was not."""
+    return untried(say("{title} is not here", title=place.title) if place.kind == "target" else reason)

@@ -2,37 +2,42 @@
 
 from collections.abc import Iterator
 
-from ..evidence import BARRED, Range
-from ..facts import HALVES, TORCH_NAME, Asked, Cast, Cpu, Environ, Half, Mismatch, Model, Packages, Place, Precision, Torch, release
+from ..evidence import BARRED, Range, concerned
+from ..facts import HALVES, TORCH_NAME, Asked, Cast, Checkpoint, Cpu, Environ, Half, Mismatch, Model, Packages, Place, Precision, Torch, release
 from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
-from ..tables import table
+from ..tables import derived, newest, table
 from ..text import say
 from ..wheels import lacks_code
 from ._casts import fed, loading, proven_line, ranked_casts, remark, ways_out
-from ._remedies import caveat, fixes, range_of, untried, wanted
+from ._remedies import caveat, elsewhere, fixes, range_of, untried, wanted
+from ._slow import how_slow, is_slow, measured, timed, times
 
 FLOAT = "model = model.float()\npixel_values = pixel_values.float()"
-
-NAIVE = "{formats}: matrix products ran 160 to 180 times slower than fp32 (1024^3, one thread, torch 2.13.0, 2026-11-22)"
-CONVERTED = "bf16: oneDNN converts, and matrix products ran about 4.5 times slower than fp32 (1024^3, one thread, torch 2.13.0, 2026-11-22)"
 
 
 @rule("IVD201", severity=Severity.WARNING, category="bf16-unsupported-gpu")
 def bf16_emulated(
-    place: Place, asked: Asked, mismatch: Mismatch | None, cast: Cast | None, model: Model | None, packages: Packages | None
+    place: Place,
+    asked: Asked,
+    mismatch: Mismatch | None,
+    cast: Cast | None,
+    model: Model | None,
+    checkpoint: Checkpoint | None,
+    packages: Packages | None,
 ) -> Iterator[Problem]:
     """
     The accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back.
 
     Tensors can be made and small tests pass, so most checks say yes. But below compute capability 8.0 cuDNN has no bf16 convolution,
-    attention falls back to the slowest backend, Triton and vLLM refuse, and what runs is slow. An error where bf16 was asked for.
+    attention falls back to the slowest backend, Triton and vLLM refuse, and what runs is slow. An error where bf16 was asked for, and where a model
+    would be loaded in it on a device that is not here.
     Where a model was really run here, only a format in which it stayed within the limits is advised.
 
     ## Fix
     Use float16 where it is native and the model's values stay below 65504, else float32.
     """
-    if place.kind == "cpu" or place.dtypes.bf16 != "emulated":
+    if place.backend == "cpu" or place.dtypes.bf16 != "emulated":
         return
     tried, fp16 = mismatch.tried("bf16/fp32") if mismatch else (), range_of(model, cast, asked)
     advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked, fp16) or (_without_bf16(place, fp16),)
@@ -41,7 +46,7 @@ def bf16_emulated(
     yield Problem(
         message=say("{title} ({architecture}) has no bfloat16 arithmetic: bf16 is emulated", title=place.title, architecture=place.architecture),
         evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
-        severity=Severity.ERROR if asked.concerns("bf16") else None,
+        severity=Severity.ERROR if concerned("bf16", place, asked, model=model, checkpoint=checkpoint, packages=packages) else None,
         fixes=advice,
     )
 
@@ -54,19 +59,23 @@ def _untried_fp32(cast: Cast, model: Model | None, packages: Packages | None) ->
 
 def _without_bf16(place: Place, fp16: Range) -> Fix:
     if place.dtypes.fp16 == "native" and fp16 not in BARRED:
-        title = say("Use float16 for model and input; it ends at 65504, and whether the model stays below is unknown: test it")
+        title = say("Use float16 for model and input") + caveat("fp16", place, fp16)
         return Fix(
-            title=title, code="model = model.half()\npixel_values = pixel_values.half()", trial=untried(say("the reproduction did not run here"))
+            title=title,
+            code="model = model.half()\npixel_values = pixel_values.half()",
+            trial=elsewhere(place, say("the reproduction did not run here")),
         )
     return Fix(
         title=say("Use float32 for model and input"),
         code=FLOAT,
-        trial=untried(say("the reproduction did not run here")),
+        trial=elsewhere(place, say("the reproduction did not run here")),
     )
 
 
 @rule("IVD202", severity=Severity.NOTE, category="bf16-unsupported-gpu")
-def bf16_flag_misleads(torch: Torch, place: Place, asked: Asked, precision: Precision, cast: Cast | None, model: Model | None) -> Iterator[Problem]:
+def bf16_flag_misleads(
+    torch: Torch, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None, model: Model | None
+) -> Iterator[Problem]:
     """
     `is_bf16_supported()` gives another answer than the hardware.
 
@@ -78,22 +87,21 @@ def bf16_flag_misleads(torch: Torch, place: Place, asked: Asked, precision: Prec
     since torch 2.4; on AMD neither does.
     """
     truth, (best, said) = place.dtypes.bf16, _best(place, asked, cast, model)
-    if precision.bf16_flag is None or truth not in ("native", "emulated") or precision.bf16_flag is (truth == "native"):
-        return
-    backend = "rocm" if torch.hip else place.kind
+    backend = "rocm" if torch.hip else place.backend
     means = next((row for row in table("bf16_flag") if row["backend"] == backend and _covers(row, torch)), None)
-    question = "torch.xpu.is_bf16_supported" if place.kind == "xpu" else "torch.cuda.is_bf16_supported"
-    evidence = [f"{question}() = {precision.bf16_flag}"]
-    if precision.bf16_flag_native is not None:
+    flag = precision.bf16_flag if precision else _predicted(place, means)
+    if flag is None or truth not in ("native", "emulated") or flag is (truth == "native"):
+        return
+    question = "torch.xpu.is_bf16_supported" if place.backend == "xpu" else "torch.cuda.is_bf16_supported"
+    evidence = [f"{question}() = {flag}" if precision else say("{question}() would be {flag}, by the tables", question=question, flag=flag)]
+    if precision and precision.bf16_flag_native is not None:
         evidence.append(f"{question}(including_emulation=False) = {precision.bf16_flag_native}")
     if means:
         evidence.append(
             say("in torch {version} the call means: {means} ({source})", version=torch.version, means=means["bare_means"], source=means["source"])
         )
     yield Problem(
-        message=say(
-            "torch says bf16 is supported = {flag}; by the tables it is {truth} on {title}", flag=precision.bf16_flag, truth=truth, title=place.title
-        ),
+        message=say("torch says bf16 is supported = {flag}; by the tables it is {truth} on {title}", flag=flag, truth=truth, title=place.title),
         evidence=tuple(evidence),
         fixes=(
             Fix(
@@ -103,6 +111,13 @@ def bf16_flag_misleads(torch: Torch, place: Place, asked: Asked, precision: Prec
             ),
         ),
     )
+
+
+def _predicted(place: Place, means: dict[str, str] | None) -> bool | None:
+    """What the flag of a torch that is only supposed would say, of a device without the hardware; None where no row tells."""
+    if place.kind != "target" or means is None or place.dtypes.bf16 != "emulated":
+        return None
+    return means["below_sm80"] == "True"
 
 
 def _best(place: Place, asked: Asked, cast: Cast | None, model: Model | None) -> tuple[Half, str]:
@@ -154,25 +169,39 @@ def native_format_fails(torch: Torch, place: Place, precision: Precision) -> Ite
 
 @rule("IVD204", severity=Severity.NOTE)
 def half_precision_slow_on_this_cpu(
-    place: Place, asked: Asked, cpu: Cpu | None, cast: Cast | None, model: Model | None, packages: Packages | None
+    place: Place,
+    asked: Asked,
+    cpu: Cpu | None,
+    precision: Precision | None,
+    cast: Cast | None,
+    model: Model | None,
+    packages: Packages | None,
 ) -> Iterator[Problem]:
     """
     The CPU computes float16 or bfloat16 without instructions for it.
 
-    Matrix products fall to plain loops, over a hundred times slower than float32, or are converted. Single rows
-    stay fast, so token-by-token decoding looks fine while the prompt crawls. A warning where the format was asked for.
-    With a model, how much longer a pass of it takes is measured; short inputs show little of it.
+    Matrix products fall to plain loops, tens to over a hundred times slower than float32, or are converted. Single rows
+    stay fast, so token-by-token decoding looks fine while the prompt crawls. Where the products were timed here, the times are believed and
+    not the list of instructions. A warning where the format was asked for. With a model, how much longer a pass of it takes is measured; short
+    inputs show little of it.
 
     ## Fix
     Use float32 on this CPU.
     """
-    if place.kind != "cpu":
+    if place.backend != "cpu":
         return
-    slow = [dtype for dtype in ("fp16", "bf16") if place.dtypes.of(dtype) == "emulated"]
+    slow = [dtype for dtype in ("fp16", "bf16") if is_slow(dtype, place, precision)]
     if slow:
+        message = say("this CPU has no instructions for {formats}: matrix products in it are slow", formats=say(" and ").join(slow))
+        if any(place.dtypes.of(dtype) == "native" for dtype in slow):
+            message = say("matrix products in {formats} are slow on this CPU", formats=say(" and ").join(slow))
         yield Problem(
-            message=say("this CPU has no instructions for {formats}: matrix products in it are slow", formats=say(" and ").join(slow)),
-            evidence=(say("table: {source}", source=place.dtypes.source), *_how_slow(slow, cpu), *_measured(slow, cast)),
+            message=message,
+            evidence=(
+                say("table: {source}", source=place.dtypes.source),
+                *(timed(slow, precision) if precision and times(precision) else how_slow(slow, cpu)),
+                *measured(slow, cast),
+            ),
             severity=Severity.WARNING if any(asked.concerns(dtype) for dtype in slow) else None,
             fixes=_in_fp32(cast, model, packages),
         )
@@ -187,36 +216,8 @@ def _in_fp32(cast: Cast | None, model: Model | None, packages: Packages | None) 
     return (Fix(title=title, code=FLOAT, trial=untried(say("its speed was not measured here"))),)
 
 
-SLOWER = 1.3
-"""A ratio of two times that is no noise."""
-
-
-def _measured(slow: list[str], cast: Cast | None) -> Iterator[str]:
-    """Nothing where no model was timed, and where its inputs were too short, or the machine too busy, to show it."""
-    for run in cast.runs if cast else ():
-        if run.dtype in slow and run.time_ratio is not None and run.time_ratio > SLOWER:
-            yield say(
-                "measured: a pass of {model} in {dtype} takes {ratio:.2g} times as long as in {baseline}",
-                model=cast.model if cast else "",
-                dtype=run.dtype,
-                ratio=run.time_ratio,
-                baseline=cast.baseline if cast else "",
-            )
-
-
-def _how_slow(slow: list[str], cpu: Cpu | None) -> Iterator[str]:
-    """As measured with the instructions of this CPU; nothing where they are not known, or not an x86's."""
-    features = cpu.features if cpu else ()
-    converted = "bf16" in slow and "avx512f" in features
-    naive = [dtype for dtype in slow if not (converted and dtype == "bf16")]
-    if naive and ("avx2" in features or "avx512f" in features):
-        yield say(NAIVE, formats=say(" and ").join(naive))
-    if converted:
-        yield say(CONVERTED)
-
-
 @rule("IVD205", severity=Severity.WARNING)
-def fp16_not_native(place: Place, asked: Asked) -> Iterator[Problem]:
+def fp16_not_native(place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> Iterator[Problem]:
     """
     The accelerator computes float16 at a crippled rate, or not at all.
 
@@ -226,14 +227,14 @@ def fp16_not_native(place: Place, asked: Asked) -> Iterator[Problem]:
     ## Fix
     Compute in float32; keep float16 for storage.
     """
-    if place.kind != "cpu" and place.dtypes.fp16 in ("emulated", "none"):
+    if place.backend != "cpu" and place.dtypes.fp16 in ("emulated", "none"):
         yield Problem(
             message=say(
                 "fp16 is {support} on {title} ({architecture})", support=place.dtypes.fp16, title=place.title, architecture=place.architecture
             ),
             evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
-            severity=Severity.ERROR if asked.concerns("fp16") else None,
-            fixes=(Fix(title=say("Compute in float32"), code=FLOAT, trial=untried(say("its speed was not measured here"))),),
+            severity=Severity.ERROR if concerned("fp16", place, asked, model=model, checkpoint=checkpoint, packages=packages) else None,
+            fixes=(Fix(title=say("Compute in float32"), code=FLOAT, trial=elsewhere(place, say("its speed was not measured here"))),),
         )
 
 
@@ -248,7 +249,7 @@ def tf32_on(torch: Torch, place: Place, environ: Environ | None) -> Iterator[Pro
     ## Fix
     Switch it off where the digits matter.
     """
-    if place.kind != "cuda" or not place.reachable or place.dtypes.tf32 != "native" or (environ and environ.get("NVIDIA_TF32_OVERRIDE") == "0"):
+    if place.backend != "cuda" or not _driven(place) or place.dtypes.tf32 != "native" or (environ and environ.get("NVIDIA_TF32_OVERRIDE") == "0"):
         return
     switched = {switch.name: switch.value for switch in torch.switches}
     on = [name for name in ("torch.backends.cuda.matmul.allow_tf32", "torch.backends.cudnn.allow_tf32") if switched.get(name) == "True"]
@@ -267,6 +268,11 @@ def tf32_on(torch: Torch, place: Place, environ: Environ | None) -> Iterator[Pro
         )
 
 
+def _driven(place: Place) -> bool:
+    """Whether torch drives it, or is supposed to."""
+    return place.reachable or place.kind == "target"
+
+
 @rule("IVD207", severity=Severity.NOTE)
 def reduced_precision_reductions(torch: Torch, place: Place) -> Iterator[Problem]:
     """
@@ -277,7 +283,7 @@ def reduced_precision_reductions(torch: Torch, place: Place) -> Iterator[Problem
     ## Fix
     Switch it off where fp16 overflows in a matrix product.
     """
-    if place.kind != "cuda" or not place.reachable:
+    if place.backend != "cuda" or not _driven(place):
         return
     names = [
         switch.name for switch in torch.switches if switch.name.endswith("reduced_precision_reduction") and switch.value.startswith(("True", "(True"))
@@ -302,21 +308,24 @@ def device_not_in_tables(place: Place) -> Iterator[Problem]:
     """
     The tables do not know this accelerator.
 
-    Its formats are then judged by the live run alone, and unknown where there was none.
+    An NVIDIA device newer than the tables is judged by its compute capability, as the newest older one is; of any other nothing is known but
+    what the live run shows.
 
     ## Fix
     Update ivdoctor; if it is the newest, send the snapshot of `ivdoctor collect`.
     """
-    if place.kind != "cpu" and not place.dtypes.source:
-        known = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or place.title
-        yield Problem(
-            message=say("{title} ({known}) is not in the tables", title=place.title, known=known),
-            fixes=(
-                Fix(
-                    title=say("Update ivdoctor"),
-                    kind="command",
-                    command="pip install --upgrade ivdoctor",
-                    trial=untried(say("ivdoctor installs nothing")),
-                ),
+    if place.backend == "cpu" or (place.dtypes.source and not derived(place.dtypes)):
+        return
+    known = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or place.title
+    judged = say("; {note}", note=place.dtypes.note) if place.dtypes.source else ""
+    yield Problem(
+        message=say("{title} ({known}) is not in the tables of {date}", title=place.title, known=known, date=newest()) + judged,
+        fixes=(
+            Fix(
+                title=say("Update ivdoctor"),
+                kind="command",
+                command="pip install --upgrade ivdoctor",
+                trial=untried(say("ivdoctor installs nothing")),
             ),
-        )
+        ),
+    )

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
-from ..facts import HALVES, Asked, Place, Precision, Torch
+from ..evidence import BARRED, concerned, judged
+from ..facts import HALVES, TORCH_NAME, Asked, Checkpoint, Half, Model, Packages, Place, Precision, Torch, release
 from ..finding import Fix, Problem, Severity
+from ..kernels import Engine, cpu_missing, engine_rows, kernels
 from ..rule import rule
 from ..text import say
 from ..wheels import lacks_code
-from ._remedies import untried
+from ._remedies import caveat, elsewhere, range_of, untried
 
 
 @rule("IVD501", severity=Severity.WARNING)
@@ -55,3 +57,160 @@ def _ways_out(dtype: str, names: list[str], torch: Torch) -> tuple[Fix, ...]:
         trial=untried(say("it is a line of the model's code")),
     )
     return (around,)
+
+
+@rule("IVD502", severity=Severity.NOTE)
+def no_flash_attention(place: Place, packages: Packages | None, torch: Torch | None) -> Iterator[Problem]:
+    """
+    FlashAttention does not run on this GPU: it takes compute capability 8.0 and newer.
+
+    `attn_implementation="flash_attention_2"` raises there. SDPA by itself takes the memory-efficient kernel in float16 and
+    float32, and in bfloat16 only the plain one, which holds the whole attention matrix. A warning where the package flash-attn is installed.
+
+    ## Fix
+    Ask for `attn_implementation="sdpa"`.
+    """
+    rows = [one for one in kernels(place, release(torch.version) if torch else None) if one.kernel == "flash-attn 2"]
+    if not rows or any(one.outcome != "refused" for one in rows):
+        return
+    installed = packages.version("flash-attn") if packages and place.kind != "target" else None
+    yield Problem(
+        message=say("FlashAttention 2 does not run on {title}", title=place.title),
+        evidence=tuple(dict.fromkeys(f"{one.message or one.note}: {one.source}" for one in rows)),
+        severity=Severity.WARNING if installed else None,
+        fixes=(
+            Fix(
+                title=say("Use SDPA"),
+                code='model = AutoModel.from_pretrained(path, attn_implementation="sdpa")',
+                trial=elsewhere(place, say("it is a line of the caller's code")),
+            ),
+        ),
+    )
+
+
+QUANTISED = {"fp8": "fp8", "fbgemm_fp8": "fp8", "awq": "awq", "gptq": "gptq", "mxfp4": "mxfp4", "modelopt_fp4": "nvfp4", "compressed-tensors": "int4"}
+"""`quant_method` of a config to the engines' word for it; bitsandbytes is 4 or 8 bits, which the method alone does not tell."""
+
+
+@rule("IVD503", severity=Severity.NOTE)
+def engine_refuses(place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> Iterator[Problem]:
+    """
+    The inference engine does not take a format on this hardware, or takes it another way than its name says.
+
+    vLLM refuses bfloat16 below compute capability 8.0 where torch emulates it; fp8 checkpoints run weight-only below 8.9, or are dequantised.
+    An error where the engine refuses the format that was asked for, or the model's own; a warning where it converts that.
+
+    ## Fix
+    What the engine itself offers instead; the last resort is another device.
+    """
+    if not asked.engine:
+        return
+    rows = engine_rows(asked.engine, place)
+    meant = _meant(asked, model, checkpoint, packages)
+    mine = [one for one in rows if one.format in meant]
+    for one in mine:
+        if one.outcome != "native":
+            yield _engine(one, place, model, asked)
+    refused = [one for one in rows if one.outcome == "refused" and one not in mine]
+    if refused:
+        formats = ", ".join(one.format for one in refused)
+        yield Problem(
+            message=say("{engine} on {title} does not take {formats}", engine=asked.engine, title=place.title, formats=formats),
+            evidence=tuple(f"{one.format}: {one.note or one.message}; {one.source}" for one in refused),
+        )
+
+
+def _meant(asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> set[str]:
+    """A quantised model by its method, whose weights no --dtype changes; another by the format it is judged in."""
+    if model and model.quantization:
+        return {QUANTISED.get(model.quantization, model.quantization)}
+    return {dtype for dtype in (judged(asked, model, checkpoint, packages),) if dtype}
+
+
+def _engine(one: Engine, place: Place, model: Model | None, asked: Asked) -> Problem:
+    refused = one.outcome == "refused"
+    what = say("refuses {format}", format=one.format) if refused else say("runs {format} {how}", format=one.format, how=one.outcome)
+    fixes = []
+    fp16 = range_of(model, None, asked)
+    if one.instead and not ("float16" in one.instead and "bfloat16" not in one.instead and fp16 in BARRED):
+        warning = caveat("fp16", place, fp16) if "float16" in one.instead and "bfloat16" not in one.instead else ""
+        title = say("Give {engine}: {instead}", engine=one.engine, instead=one.instead) + warning
+        fixes.append(Fix(title=title, kind="setting", trial=elsewhere(place, say("no engine was started"))))
+    return Problem(
+        message=say("{engine} {what} on {title}", engine=one.engine, what=what, title=place.title),
+        evidence=tuple(filter(None, (one.message, f"{one.note}; {one.source}" if one.note else one.source))),
+        severity=Severity.ERROR if refused else Severity.WARNING,
+        fixes=tuple(fixes),
+    )
+
+
+@rule("IVD504", severity=Severity.NOTE)
+def rarer_operators_lack_a_kernel(place: Place, precision: Precision, asked: Asked) -> Iterator[Problem]:
+    """
+    Operators that only some models use refuse a format here, as `--thorough` found.
+
+    FFT, matrix inverses and quantiles have no half-precision kernel on any CPU; norms, interpolation and recurrent layers got theirs
+    release by release. A warning where the format was asked for.
+
+    ## Fix
+    Compute that operator in float32.
+    """
+    for dtype in HALVES:
+        lacking = precision.lacking(dtype)
+        if lacking:
+            yield Problem(
+                message=say(
+                    "{dtype} on {place}: {names} have no kernel", dtype=dtype, place=place.name, names=", ".join(one.name for one in lacking)
+                ),
+                evidence=tuple(f"{one.name}: {one.message or say('wrong result')}" for one in lacking),
+                severity=Severity.WARNING if asked.concerns(dtype) else None,
+                fixes=(
+                    Fix(
+                        title=say("Compute it in float32"),
+                        code="output = operator(input.float()).to(input.dtype)",
+                        trial=untried(say("it is a line of the model's code")),
+                    ),
+                ),
+            )
+
+
+ESSENTIAL = ("matmul", "linear", "conv", "attention", "norm", "softmax")
+"""Classes without which hardly a model runs."""
+
+
+@rule("IVD505", severity=Severity.NOTE)
+def torch_lacks_cpu_kernels(
+    place: Place, torch: Torch, asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None
+) -> Iterator[Problem]:
+    """
+    The torch that was named has no kernels on the CPU for a half format, by the tables.
+
+    float16: matrix products since 2.2, LayerNorm since 2.3; before that `"addmm_impl_cpu_" not implemented for 'Half'`. For a torch
+    that is here the operators are run instead. An error where the format was asked for.
+
+    ## Fix
+    Take a newer torch, or float32.
+    """
+    if place.kind != "target" or place.backend != "cpu":
+        return
+    halves: tuple[Half, ...] = ("fp16", "bf16")
+    for dtype in halves:
+        missing = [row for row in cpu_missing(dtype, release(torch.version)) if row["class"] in ESSENTIAL]
+        if missing:
+            since = max((row["torch_before"] for row in missing if row["torch_before"]), key=release, default="")
+            yield Problem(
+                message=say(
+                    "torch {version} has no {dtype} on a CPU for {names}",
+                    version=torch.version,
+                    dtype=TORCH_NAME[dtype],
+                    names=", ".join(dict.fromkeys(row["class"] for row in missing)),
+                ),
+                evidence=tuple(f"{row['operator']}: {row['message']}; {row['source']} ({row['date']})" for row in missing[:6]),
+                severity=Severity.ERROR if concerned(dtype, place, asked, model=model, checkpoint=checkpoint, packages=packages) else None,
+                fixes=(
+                    Fix(
+                        title=say("Take torch {since} or newer, or float32", since=since) if since else say("Take float32"),
+                        trial=elsewhere(place, ""),
+                    ),
+                ),
+            )

@@ -2,20 +2,26 @@
 
 import contextlib
 import dataclasses
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ivdoctor import codec
-from ivdoctor.facts import HALVES, Operation, Precision
+from ivdoctor.facts import COLLAPSED, EVERYDAY, HALVES, Asked, Operation, Precision
 from ivdoctor.probe import DeviceFault
-from ivdoctor.probes.precision import TOLERANCE, _flags, precision, run_call
-from ivdoctor.rooms import Answer
+from ivdoctor.probes.precision import TOLERANCE, _flags, precision, run_operator, timed
+from ivdoctor.rooms import Answer, Job, Rooms
 from ivdoctor.testing import a_place, a_torch_without_cuda
 
 torch = pytest.importorskip("torch")
+operators = pytest.importorskip("ivdoctor.trials.operators")
 
 Look = Callable[..., Answer]
 
@@ -25,11 +31,9 @@ def test_every_operation_is_really_run_on_the_cpu(look: Look) -> None:
     if not hasattr(torch.nn.functional, "scaled_dot_product_attention") or torch.__version__ < "2.3":
         pytest.skip("an older torch refuses float16 here")
 
-    found = codec.build(look(precision, torch=a_torch_without_cuda(), place=a_place()).fact, Precision)
+    found = codec.build(look(precision, torch=a_torch_without_cuda(), place=a_place(), asked=Asked()).fact, Precision)
 
-    assert {(name, dtype) for name in ("matmul", "linear", "conv2d", "attention", "layer_norm") for dtype in HALVES} == {
-        (one.name, one.dtype) for one in found.operations
-    }
+    assert {(name, dtype) for name in EVERYDAY for dtype in HALVES} == {(one.name, one.dtype) for one in found.operations}
     assert {"works"} == {one.status for one in found.operations}
     assert (found.bf16_flag, found.bf16_flag_native) == (None, None)
     worst = {dtype: max(one.error for one in found.operations if one.dtype == dtype) for dtype in HALVES}
@@ -42,16 +46,17 @@ def test_the_equals_of_a_device_are_run_too(look: Look) -> None:
     """Equal by name is not equal by health: one product in each format on each of them, under its own name; a dead one is a failure."""
     place = dataclasses.replace(a_place(), count=2, others=("cpu",))
 
-    found = codec.build(look(precision, torch=a_torch_without_cuda(), place=place).fact, Precision)
-    dead = look(precision, torch=a_torch_without_cuda(), place=dataclasses.replace(place, others=("cuda:7",)))
+    found = codec.build(look(precision, torch=a_torch_without_cuda(), place=place, asked=Asked()).fact, Precision)
+    dead = look(precision, torch=a_torch_without_cuda(), place=dataclasses.replace(place, others=("cuda:7",)), asked=Asked())
 
     assert [(one.name, one.dtype) for one in found.operations][-3:] == [("matmul on cpu", dtype) for dtype in HALVES]
     assert dead.status == "failed" or {one["status"] for one in dead.fact["operations"][-3:]} == {"refused"}
 
 
 def test_the_same_seed_gives_the_same_distances(look: Look) -> None:
-    """Two runs agree to the last bit: a snapshot taken twice is the same."""
-    first, second = (look(precision, torch=a_torch_without_cuda(), place=a_place()).fact for _ in range(2))
+    """Two runs agree to the last bit, but for their times."""
+    facts = [look(precision, torch=a_torch_without_cuda(), place=a_place(), asked=Asked()).fact for _ in range(2)]
+    first, second = ([{**one, "ratio": 0} for one in fact["operations"]] for fact in facts)
 
     assert first == second
 
@@ -63,7 +68,12 @@ def broken(damage: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
 
 def run(damage: Callable[[Any], Any], dtype: Any = "fp32") -> Operation:
     torch.manual_seed(0)
-    return run_call(torch, "cpu", dtype, "matmul", broken(damage))
+    return run_operator(torch, "cpu", dtype, operator("matmul", broken(damage)))
+
+
+def operator(name: str, call: Callable[..., Any]) -> Any:
+    """Of two 8x8 matrices."""
+    return operators.Operator(name=name, call=call, sizes=operators.Sizes(((8, 8), (8, 8))))
 
 
 @pytest.mark.parametrize("dtype", HALVES)
@@ -138,7 +148,7 @@ def test_a_refusal_carries_torchs_own_words(error: Exception, message: str) -> N
 
 def test_a_real_refusal_is_told(look: Look) -> None:
     """What torch itself says when an operator lacks a kernel: quantile takes no half precision on the CPU."""
-    found = run_call(torch, "cpu", "fp16", "quantile", lambda a, b: torch.quantile(a, 0.5, dim=0) + b)
+    found = run_operator(torch, "cpu", "fp16", operator("quantile", lambda a, b: torch.quantile(a, 0.5, dim=0) + b))
 
     assert found.status == "refused"
     assert "quantile" in found.message
@@ -156,7 +166,7 @@ def test_a_lost_device_is_no_refusal() -> None:
 
 def test_a_place_out_of_torchs_reach_is_absent(look: Look) -> None:
     """A GPU that only the driver sees cannot be tried, and the reason says with which torch."""
-    answer = look(precision, torch=a_torch_without_cuda(), place=a_place("sm_75", "Tesla T4", reachable=False))
+    answer = look(precision, torch=a_torch_without_cuda(), place=a_place("sm_75", "Tesla T4", reachable=False), asked=Asked())
 
     assert (answer.status, answer.reason) == ("absent", "torch 2.6.0+cpu cannot reach Tesla T4")
 
@@ -209,3 +219,191 @@ def test_a_device_lost_while_asked_for_the_flag_is_a_fault() -> None:
 def test_places_without_such_a_flag_are_not_asked(kind: str) -> None:
     """There is no is_bf16_supported for the CPU and for Apple's GPUs."""
     assert _flags(SimpleNamespace(), a_place(kind)) == (None, None)
+
+
+class Full(RuntimeError):
+    """As torch's OutOfMemoryError, which torch 1.13 has elsewhere."""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 14.58 GiB of which 1.06 MiB is free.",
+        "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes.",
+        "MPS backend out of memory (MPS allocated: 5.00 GB)",
+        "UR backend failed. UR backend returns:39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)",
+    ],
+)
+def test_a_full_memory_says_nothing_of_a_format(words: str) -> None:
+    """It is an outcome of its own with its reason, and no refusal."""
+
+    def refuse(_: Any) -> Any:
+        raise Full(words)
+
+    with pytest.raises(DeviceFault, match=r"^the memory of cpu is full: "):
+        run(refuse, "fp16")
+
+
+def test_a_format_whose_larger_tensors_do_not_fit_is_not_timed() -> None:
+    """What was right in small stays right; only its time is not known."""
+
+    def call(left: Any, right: Any) -> Any:
+        if left.shape[0] > 8 and left.dtype is torch.bfloat16:
+            raise Full("out of memory")
+        return left @ right
+
+    product = operators.Operator(name="matmul", call=call, sizes=operators.Sizes(((8, 8), (8, 8)), ((16, 16), (16, 16))))
+    found = [run_operator(torch, "cpu", dtype, product) for dtype in ("fp32", "bf16")]
+
+    assert [(one.dtype, one.status, one.ratio > 0) for one in timed(torch, "cpu", product, found)] == [
+        ("fp32", "works", True),
+        ("bf16", "works", False),
+    ]
+
+
+def test_without_fp32_nothing_is_timed() -> None:
+    """There is nothing to compare with."""
+    product = next(one for one in operators.operators(torch) if one.name == "matmul")
+    found = [run_operator(torch, "cpu", "bf16", product)]
+
+    assert timed(torch, "cpu", product, found) == found
+
+
+@pytest.mark.parametrize("loops", [1, 40])
+def test_the_ratio_is_that_of_the_times(loops: int) -> None:
+    """A format that repeats its work is told from one that does not, by how often it does."""
+
+    def call(left: Any, right: Any) -> Any:
+        for _ in range(loops if left.dtype is torch.float64 else 1):
+            product = left.float() @ right.float()
+        return product.to(left.dtype)
+
+    sizes = operators.Sizes(((8, 8), (8, 8)), ((128, 128), (128, 128)))
+    repeated = operators.Operator(name="matmul", call=call, sizes=sizes)
+    found = [run_operator(torch, "cpu", dtype, repeated) for dtype in ("fp32", "fp64")]
+    (_, other) = timed(torch, "cpu", repeated, found)
+
+    assert (other.ratio >= 8) is (loops == 40)
+
+
+@pytest.fixture(scope="module")
+def thorough() -> Precision:
+    """Every operator in every format, once."""
+    with Rooms() as rooms:
+        given = {"torch": a_torch_without_cuda(), "place": a_place(), "asked": Asked(thorough=True)}
+        (answer,) = rooms.visit("trial", [Job(probe=precision, given=given)])
+    return codec.build(answer.fact, Precision)
+
+
+DIRECT: dict[str, Callable[[Any], Any]] = {
+    "matmul": lambda x: x @ x,
+    "linear": lambda x: torch.nn.functional.linear(x, x, x[0]),
+    "conv1d": lambda x: torch.nn.Conv1d(8, 8, 3).to(x.dtype)(x[None]),
+    "conv2d": lambda x: torch.nn.Conv2d(1, 1, 3).to(x.dtype)(x[None, None]),
+    "conv3d": lambda x: torch.nn.Conv3d(1, 1, 2).to(x.dtype)(x.reshape(1, 1, 4, 4, 4)),
+    "attention": lambda x: torch.nn.functional.scaled_dot_product_attention(x[None, None], x[None, None], x[None, None]),
+    "layer_norm": lambda x: torch.nn.LayerNorm(8).to(x.dtype)(x),
+    "rms_norm": lambda x: torch.nn.RMSNorm(8).to(x.dtype)(x),
+    "group_norm": lambda x: torch.nn.GroupNorm(2, 8).to(x.dtype)(x),
+    "batch_norm": lambda x: torch.nn.BatchNorm1d(8).to(x.dtype)(x),
+    "softmax": lambda x: x.softmax(-1),
+    "elementwise": torch.nn.GELU(),
+    "reductions": lambda x: x.cumsum(0) + x.mean(),
+    "interpolate": lambda x: torch.nn.Upsample(scale_factor=2, mode="bicubic")(x[None, None]),
+    "fft": lambda x: torch.fft.rfft(x).abs(),
+    "linalg": torch.linalg.inv,
+    "index": lambda x: x.index_add(0, torch.tensor([0, 1]), x[:2]),
+    "rnn": lambda x: torch.nn.LSTM(8, 8).to(x.dtype)(x[:, None])[0],
+}
+"""The same classes, written as a user would, by torch's modules; equal weights for equal seeds."""
+
+NAMES = {"fp64": "float64", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "fp8_e4m3": "float8_e4m3fn", "fp8_e5m2": "float8_e5m2"}
+
+
+@pytest.mark.parametrize("dtype", NAMES)
+@pytest.mark.parametrize("name", DIRECT)
+def test_every_cell_agrees_with_torch(name: str, dtype: str, thorough: Precision) -> None:
+    """A class works where torch itself runs it in that format and near fp32, is wrong where that is far from it, and refused where torch raises."""
+    if dtype in thorough.missing or name in thorough.missing:
+        pytest.skip(f"this torch has no {name} or no {dtype}")
+    kind = getattr(torch, NAMES[dtype])
+    given = (torch.rand(8, 8, generator=torch.Generator().manual_seed(0)) + torch.eye(8)).to(kind)
+    try:
+        with torch.no_grad():
+            torch.manual_seed(1)
+            right = DIRECT[name](given.float())
+            torch.manual_seed(1)
+            distance = float((DIRECT[name](given).float() - right).norm() / right.norm())
+        expected = "works" if distance < TOLERANCE[dtype] else "wrong"
+    except (RuntimeError, TypeError) as error:
+        expected = f"refused {type(error).__name__}"
+    (cell,) = [one for one in thorough.operations if (one.name, one.dtype) == (name, dtype)]
+
+    assert cell.status == expected.partition(" ")[0], cell.message
+    assert bool(cell.message) is (cell.status == "refused")
+
+
+def test_thorough_looks_at_every_class_and_format(thorough: Precision) -> None:
+    """And what this torch does not have is named, not passed over."""
+    found = {one.name for one in thorough.operations}
+    assert found | set(thorough.missing) >= {*DIRECT, "scaled_mm", *(f"attention_{one}" for one in operators.BACKENDS)}
+    assert {one.dtype for one in thorough.operations} | set(thorough.missing) >= set(NAMES)
+    assert not found & set(thorough.missing)
+
+
+def test_the_backends_of_sdpa_are_told_apart(thorough: Precision) -> None:
+    """On a CPU there are two; that the others are refused is no fault of a format."""
+    if "attention_math" in thorough.missing:
+        pytest.skip("this torch does not let the backend be chosen")
+    status = {one.name: one.status for one in thorough.operations if one.dtype == "fp32"}
+
+    assert (status["attention_math"], status["attention_cudnn"], status["attention_efficient"]) == ("works", "refused", "refused")
+    assert [one.name for one in thorough.refused("fp32") + thorough.lacking("fp32")] == []
+
+
+def test_what_is_timed_is_timed_in_every_format_that_works(thorough: Precision) -> None:
+    """Ratios stand beside results, and fp32's is one."""
+    for one in thorough.operations:
+        if one.name in ("matmul", "conv2d", "layer_norm", "softmax"):
+            assert (one.ratio > 0) is (one.status == "works")
+        if one.dtype == "fp32" and one.ratio:
+            assert one.ratio == 1
+
+
+ISA = """
+import json, sys, torch
+from ivdoctor import codec
+from ivdoctor.facts import Asked
+from ivdoctor.probes.precision import precision
+from ivdoctor.testing import a_place, a_torch_without_cuda
+found = precision(torch=a_torch_without_cuda(), place=a_place(), asked=Asked())
+print(json.dumps({one.dtype: one.ratio for one in found.operations if one.name == "matmul"}))
+"""
+
+
+def flags() -> set[str]:
+    """The instruction sets of this processor, as Linux names them."""
+    path = Path("/proc/cpuinfo")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return set(next((line for line in text.splitlines() if line.startswith("flags")), "").split())
+
+
+@pytest.mark.parametrize(
+    ("isa", "needed", "collapsed", "slower"),
+    [
+        ("AVX2", {"avx2"}, {"fp16", "bf16"}, set()),
+        ("AVX512_CORE", {"avx512f", "avx512bw", "avx512vl"}, {"fp16"}, {"bf16"}),
+        ("ALL", {"avx512_bf16", "avx512_fp16"}, set(), set()),
+    ],
+)
+def test_an_older_processor_collapses_where_it_must(isa: str, needed: set[str], collapsed: set[str], slower: set[str]) -> None:
+    """oneDNN is told to use no more than an older processor has: the ratio shows plain loops, and conversion, for what they are."""
+    if not needed <= flags():
+        pytest.skip(f"this processor has no {', '.join(sorted(needed - flags()))}")
+    if torch.__version__ < "2.3":
+        pytest.skip("an older torch refuses float16 here")
+    done = subprocess.run([sys.executable, "-c", ISA], env=os.environ | {"ONEDNN_MAX_CPU_ISA": isa}, capture_output=True, text=True, check=True)
+    ratio = json.loads(done.stdout.splitlines()[-1])
+
+    assert {dtype for dtype, one in ratio.items() if one >= COLLAPSED} == collapsed
+    assert all(2 <= ratio[dtype] <= 10 for dtype in slower)

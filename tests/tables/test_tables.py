@@ -23,7 +23,7 @@ UNIQUE = {
     "accelerators": ("product",),
     "architectures": ("id", "match"),
     "bf16_flag": ("backend", "torch_from"),
-    "cpu_features": ("feature",),
+    "cpu_features": ("feature", "machine"),
     "cpu_kernels": ("operator", "dtype", "torch_from"),
     "cuda_drivers": ("cuda",),
     "engines": ("engine", "format", "vendor", "since"),
@@ -231,8 +231,8 @@ def test_a_cpus_formats_follow_from_its_instructions(features: tuple[str, ...], 
 
 
 def test_a_cpus_features_are_about_formats_that_exist() -> None:
-    """fp16, bf16, or none; on a machine as `platform.machine()` names it."""
-    assert {row["dtype"] for row in table("cpu_features")} <= {*HALVES, ""}
+    """fp16, bf16, int8, or none; on a machine as `platform.machine()` names it."""
+    assert {row["dtype"] for row in table("cpu_features")} <= {*HALVES, "int8", ""}
     assert {row["machine"] for row in table("cpu_features")} <= {"x86_64", "aarch64", "arm64"}
 
 

@@ -1,0 +1,146 @@
+"""The values of arguments: read into what the program takes, or refused in one clear line. Part of the command line."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+ALONE = {
+    "snapshot": "a snapshot is judged as it is: it takes no {other}",
+    "targets": "nothing is run for a --target: it takes no {other}",
+}
+"""What excludes other arguments, and why."""
+EXCLUDED = {"snapshot": ("model", "inputs", "targets"), "targets": ("inputs", "limits", "thorough", "repro")}
+SHOWN = {"model": "MODEL", "targets": "--target", "limits": "--limit"}
+"""Arguments that are not written as they are called here."""
+
+
+def asked_of(**given: Any) -> Any:
+    """
+    What the arguments of `check` or `collect` say, as Asked, or one clear line.
+
+    Args:
+        given: by the names of Asked, and `snapshot` and `repro`; what was not given is empty.
+    """
+    from .codec import Malformed, build
+    from .facts import Asked
+
+    _fitting(given)
+    if given.get("inputs"):
+        inputs_of(given["inputs"])
+    if given.get("model"):
+        _config(given["model"])
+    for name in given.get("targets") or ():
+        place_of(name)
+    if given.get("torch"):
+        _build(given["torch"])
+    said = {name: value for name, value in given.items() if value and name not in ("snapshot", "repro", "limits")}
+    try:
+        return build({**said, "limits": dict(map(limit, given.get("limits") or ()))}, Asked)
+    except Malformed as error:
+        raise click.UsageError(f"--limit: {error}") from error
+
+
+def _fitting(given: dict[str, Any]) -> None:
+    """Refuse what does not go together."""
+    if given.get("model") == "":
+        raise click.UsageError("MODEL is empty: is a variable unset?")
+    for name, reason in ALONE.items():
+        other = next((one for one in EXCLUDED[name] if given.get(name) and given.get(one)), None)
+        if other:
+            raise click.UsageError(reason.format(other=SHOWN.get(other, f"--{other}")))
+    if (given.get("inputs") or given.get("limits")) and not given.get("model") and not given.get("snapshot"):
+        raise click.UsageError("--inputs and --limit are about a MODEL: name its folder")
+    if given.get("torch") and not given.get("targets"):
+        raise click.UsageError("--torch is about a --target: here the torch that is installed is judged")
+
+
+def _config(model: str) -> None:
+    from .modelfiles import Unreadable, read_config
+
+    try:
+        read_config(model)
+    except Unreadable as error:
+        raise click.ClickException(f"{model}: {error}") from error
+
+
+def _build(text: str) -> None:
+    from .builds import UnknownBuild, build
+
+    try:
+        build(text)
+    except UnknownBuild as error:
+        raise click.UsageError(f"--torch: {error}") from error
+
+
+def inputs_of(source: str) -> None:
+    """Refuse at once what can be no inputs; what a function gives is seen when it is called."""
+    import os
+
+    if source.endswith(".safetensors"):
+        if not os.path.isfile(source):
+            raise click.UsageError(f"--inputs: there is no file {source}")
+        return
+    module, _, function = source.partition(":")
+    if module.endswith(".py") or not (function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        hint = f": write {module.removesuffix('.py')}:{function or 'FUNCTION'}" if module.endswith(".py") else ""
+        raise click.UsageError(f"--inputs takes FILE.safetensors or MODULE:FUNCTION, not {source}{hint}")
+
+
+def limit(text: str) -> tuple[str, float]:
+    """`relative_l2=0.05`."""
+    from .facts import Limits
+
+    name, _, value = text.partition("=")
+    if name not in Limits.__slots__:
+        raise click.UsageError(f"--limit: there is no {name!r}, only {', '.join(Limits.__slots__)}")
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise click.UsageError(f"--limit {name}: {value!r} is not a number from 0 up")
+    return name, number
+
+
+def text_of(path: str | None) -> Any:
+    """The text to read, as bytes, or one clear line."""
+    import contextlib
+
+    if path and path != "-":
+        try:
+            return open(path, "rb")
+        except OSError as error:
+            raise click.ClickException(f"{path}: {error.strerror or error}") from error
+    if sys.stdin is None:
+        raise click.UsageError("stdin is closed: name a FILE")
+    if sys.stdin.isatty():
+        click.echo("reading from the terminal: paste the failure, then Ctrl-D (Windows: Ctrl-Z and Enter)", err=True)
+    return contextlib.nullcontext(sys.stdin.buffer)
+
+
+def place_of(name: str) -> Any:
+    """The place of this name, or one clear line."""
+    from .targets import AmbiguousTarget, UnknownTarget, target
+
+    try:
+        return target(name)
+    except (UnknownTarget, AmbiguousTarget) as error:
+        raise click.UsageError(f"--target: {error}") from error
+
+
+def snapshot_of(path: str) -> Any:
+    """Read it, or one clear line."""
+    from .codec import Malformed
+    from .plugins import plugins
+    from .snapshot import load
+
+    try:
+        with open(path, "rb") as file:
+            return load(file.read(), plugins().facts())
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror or error}") from error
+    except Malformed as error:
+        raise click.ClickException(f"{path}: {error}") from error

@@ -1,0 +1,89 @@
+"""What keeps a yes from being certain: looking that went wrong, a device out of reach, a model nobody ran, a format no table knows."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .engine import Unknown
+from .evidence import judged as meant
+from .facts import Asked, Cast, Checkpoint, Mismatch, Model, Packages, Place, Precision, Torch
+from .kernels import engine_rows
+from .outcome import BROKEN, Outcome
+from .text import say
+
+
+def gaps_in(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iterable[Place]) -> list[str]:
+    """One sentence each; for a target only what the tables leave open."""
+    outcomes, found = tuple(outcomes), tuple(found)
+    gaps = [
+        say(
+            "{subject} {status}: {reason}", subject=f"{one.subject} ({one.place})" if one.place else one.subject, status=one.status, reason=one.reason
+        )
+        for one in outcomes
+        if one.status in BROKEN
+    ]
+    gaps += [gap for place in found if place.kind == "target" for gap in untold(place, shared)]
+    if found and all(place.kind == "target" for place in found):
+        return gaps
+    gaps += [say("{title} was not looked at: torch cannot reach it", title=place.title) for place in found if not place.reachable]
+    torch = shared.get(Torch)
+    if isinstance(torch, Torch):
+        gaps += [say("nothing was run on {place}", place=place.name) for place in found if place.reachable and not ran(outcomes, place)]
+    beside = any(place.kind != "cpu" and place.reachable for place in found)
+    gaps += [gap for place in found if place.reachable and not (beside and place.kind == "cpu") for gap in unrun(outcomes, place, shared)]
+    if not isinstance(torch, Torch) and not any(gap.startswith("torch ") for gap in gaps):
+        reason = torch.reason if isinstance(torch, Unknown) else say("it was not looked at")
+        gaps.insert(0, say("torch absent: {reason}", reason=reason))
+    return gaps
+
+
+def untold(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
+    """What the tables leave open of a target."""
+    asked, model, checkpoint, packages = (_or_none(shared, kind) for kind in (Asked, Model, Checkpoint, Packages))
+    if model or asked.model:
+        yield say("the model was not run: {title} is not here", title=place.title)
+    for dtype in dict.fromkeys(filter(None, (meant(asked, model, checkpoint, packages), asked.input_dtype))):
+        if place.dtypes.of(dtype) == "unknown":
+            yield say("whether {title} computes {dtype} natively is not known: {note}", title=place.title, dtype=dtype, note=place.dtypes.note)
+    if asked.engine and not engine_rows(asked.engine, place):
+        yield say("what {engine} takes on {title} is not known", engine=asked.engine, title=place.title)
+
+
+def unrun(outcomes: Iterable[Outcome], place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
+    """A model that was named must have been run, and in the format that is judged."""
+    asked, model, checkpoint, packages = (_or_none(shared, kind) for kind in (Asked, Model, Checkpoint, Packages))
+    if not model and not asked.model:
+        return
+    outcome = next((one for one in outcomes if one.subject == "cast" and one.place == place.name), None)
+    if outcome is None or (outcome.fact is None and outcome.status not in BROKEN):
+        yield say("the model was not run on {place}: {reason}", place=place.name, reason=outcome.reason if outcome else say("no probe did"))
+    if outcome is None or not isinstance(outcome.fact, Cast):
+        return
+    if outcome.fact.how != "real-run":
+        yield say("the model was not run on {place}: {reason}", place=place.name, reason=say("the miniature was"))
+        return
+    cast = outcome.fact
+    if cast.unrun:
+        yield say("{parts} of the model was not reached by its inputs on {place}", parts=", ".join(cast.unrun[:3]), place=place.name)
+    dtype = meant(asked, model, checkpoint, packages)
+    if dtype is None:
+        yield say("nobody can say in which format the model would be loaded: name one with --dtype")
+        return
+    run = cast.run(dtype)
+    given = asked.input_dtype
+    if cast.floats and given and given != dtype and (dtype, given) not in {(one.model, one.input) for one in cast.fed}:
+        yield say("the model in {dtype} was not run with inputs in {given} on {place}", dtype=dtype, given=given, place=place.name)
+    if run is not None and run.status == "skipped":
+        yield say("the model was not run in {dtype} on {place}: {reason}", dtype=dtype, place=place.name, reason=run.message)
+    elif run is None and dtype != cast.baseline:
+        yield say("the model was not run in {dtype} on {place}: {reason}", dtype=dtype, place=place.name, reason=cast.baseline_reason)
+
+
+def _or_none(shared: Mapping[type, Any], kind: type) -> Any:
+    found = shared.get(kind)
+    return None if isinstance(found, Unknown) else found
+
+
+def ran(outcomes: Iterable[Outcome], place: Place) -> bool:
+    """Whether anything was really run there; a probe that came back with nothing ran nothing."""
+    facts = [one.fact for one in outcomes if one.place == place.name and one.fact is not None]
+    return any(not isinstance(fact, Precision) or fact.operations for fact in facts if not (isinstance(fact, Mismatch) and not fact.cells))

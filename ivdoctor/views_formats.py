@@ -1,0 +1,62 @@
+"""The dtype table of a place: what the hardware carries by the tables, and what each operator really did, side by side."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from .facts import Operation, Place, Precision
+from .report import Grid, GridCell
+from .tables import DTYPES
+from .text import say
+
+MARKS: dict[str, Literal["good", "bad", "poor", "none"]] = {"native": "good", "emulated": "poor", "none": "bad", "unknown": "none"}
+
+TITLE = "Number formats"
+
+
+def formats(place: Place, precision: Precision | None, *, ran: bool) -> Grid:
+    """
+    A row for the hardware, and one for each operator that was run there; a column a format.
+
+    Args:
+        ran: False for a snapshot made by hand, whose operations nobody ran.
+    """
+    hardware = (GridCell(text=say("hardware")), *(GridCell(text=place.dtypes.of(one), mark=MARKS[place.dtypes.of(one)]) for one in DTYPES))
+    return Grid(
+        title=say(TITLE),
+        place=place.name,
+        columns=(say("operator"), *DTYPES),
+        rows=(hardware, *_operations(precision)),
+        caption=" ".join(_caption(place, precision, ran=ran)),
+    )
+
+
+def _operations(precision: Precision | None) -> Iterator[tuple[GridCell, ...]]:
+    """An equal of the device, `matmul on cuda:1`, has a row of its own only where it differs."""
+    operations = precision.operations if precision else ()
+    seen: dict[tuple[str, str], Operation] = {(one.name, one.dtype): one for one in operations}
+    for name in dict.fromkeys(one.name for one in operations if " on " not in one.name or one.status != "works"):
+        yield (GridCell(text=name.replace("attention_", "SDPA ")), *(_cell(seen.get((name, dtype))) for dtype in DTYPES))
+
+
+def _cell(one: Operation | None) -> GridCell:
+    if one is None:
+        return GridCell(text="-")
+    if one.status == "refused":
+        return GridCell(text=say("refused: {message}", message=one.message) if one.message else say("refused"), brief=say("refused"), mark="bad")
+    if one.status == "wrong":
+        return GridCell(text=say("wrong"), mark="bad")
+    if one.slow:
+        slow = say("slow {ratio}x", ratio=f"{one.ratio:.0f}")
+        return GridCell(text=say("works, {ratio} times slower than fp32", ratio=f"{one.ratio:g}"), brief=slow, mark="poor")
+    return GridCell(text=say("works"), mark="good")
+
+
+def _caption(place: Place, precision: Precision | None, *, ran: bool) -> Iterator[str]:
+    yield say("Hardware by the tables: {source}.", source=place.dtypes.source or place.dtypes.note)
+    if precision is None or not precision.operations:
+        return
+    yield say("The operations were really run.") if ran else say("The operations are as the snapshot's maker claims.")
+    if any(one.ratio for one in precision.operations):
+        yield say("Slow: over twice the time of fp32 in the same run.")
+    if precision.missing:
+        yield say("This torch has no {names}.", names=", ".join(precision.missing))

@@ -1,0 +1,75 @@
+"""What the tables say of an accelerator that nobody ran anything on: the lines and tables of a target."""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from .facts import Asked, Place
+from .kernels import ENGINES, engine_rows, kernels
+from .report import Grid, GridCell, Line
+from .tables import DTYPES
+from .text import say
+
+Mark = Literal["good", "bad", "poor", "none"]
+
+MARKS: dict[str, Mark] = {"native": "good", "weight-only": "poor", "dequantised": "poor", "emulated": "poor", "slow": "poor", "refused": "bad"}
+
+
+def targeted(found: Iterable[Place]) -> Iterator[Line]:
+    """One line a target: what it is, how its name was understood, and that it is not here."""
+    for place in found:
+        if place.kind == "target":
+            count = f"{place.count} x " if place.count > 1 else ""
+            memory = say(", {gib} GiB", gib=f"{place.memory_mib / 1024:g}") if place.memory_mib else ""
+            note = f" ({place.note})" if place.note else ""
+            yield Line(
+                label="target",
+                text=say("{title} ({architecture}){memory}, from the tables", title=count + place.title, architecture=named(place), memory=memory)
+                + note,
+            )
+
+
+def named(place: Place) -> str:
+    """`Turing, sm_75`, `CDNA3, gfx942`, `M2`."""
+    identifier = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or ""
+    return ", ".join(dict.fromkeys(filter(None, (place.architecture, "" if identifier == place.title else identifier))))
+
+
+def libraries(place: Place, torch: tuple[int, ...] | None = None) -> Iterator[Grid]:
+    """Which kernels and libraries take which format there; nothing where no row is about this hardware."""
+    rows = kernels(place, torch)
+    if not rows:
+        return
+    by_key = {(one.kernel, one.dtype): one for one in rows}
+    names = list(dict.fromkeys(one.kernel for one in rows))
+    columns = [dtype for dtype in DTYPES if any(one.dtype == dtype for one in rows)]
+    yield Grid(
+        title=say("Kernels and libraries"),
+        place=place.name,
+        columns=(say("kernel"), *columns),
+        rows=tuple((GridCell(text=name), *(_cell(by_key.get((name, dtype))) for dtype in columns)) for name in names),
+        caption=say("By the tables; nothing was run for this."),
+        detail=True,
+    )
+
+
+def engines(place: Place, asked: Asked) -> Iterator[Grid]:
+    """What each engine does with each kind of checkpoint there, the one that was asked about alone where there is one."""
+    rows = {engine: {one.format: one for one in engine_rows(engine, place)} for engine in ENGINES if asked.engine in ("", engine)}
+    columns = list(dict.fromkeys(format for found in rows.values() for format in found))
+    if columns:
+        yield Grid(
+            title=say("Engines"),
+            place=place.name,
+            columns=(say("engine"), *columns),
+            rows=tuple((GridCell(text=engine), *(_cell(found.get(format)) for format in columns)) for engine, found in rows.items()),
+            caption=say("By the tables: what each does with a checkpoint of that kind on this hardware."),
+            detail=not asked.engine,
+        )
+
+
+def _cell(row: object) -> GridCell:
+    """Any row with an outcome and a note."""
+    outcome, note = getattr(row, "outcome", ""), getattr(row, "note", "")
+    if not outcome:
+        return GridCell(text="-")
+    return GridCell(text=f"{outcome}: {note}" if note else outcome, brief=outcome, mark=MARKS.get(outcome, "none"))
