@@ -32,10 +32,9 @@ def asked_of(**given: Any) -> Any:
         inputs_of(given["inputs"])
     if given.get("model"):
         _config(given["model"])
-    for name in given.get("targets") or ():
-        place_of(name)
+    places = [place_of(name) for name in given.get("targets") or ()]
     if given.get("torch"):
-        _build(given["torch"])
+        _build(given["torch"], places)
     said = {name: value for name, value in given.items() if value and name not in ("snapshot", "repro", "limits")}
     try:
         return build({**said, "limits": dict(map(limit, given.get("limits") or ()))}, Asked)
@@ -66,11 +65,11 @@ def _config(model: str) -> None:
         raise click.ClickException(f"{model}: {error}") from error
 
 
-def _build(text: str) -> None:
-    from .builds import UnknownBuild, build
+def _build(text: str, places: list[Any]) -> None:
+    from .builds import UnknownBuild, build, machine_of
 
     try:
-        build(text)
+        build(text, machine_of(*places))
     except UnknownBuild as error:
         raise click.UsageError(f"--torch: {error}") from error
 

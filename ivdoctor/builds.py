@@ -5,7 +5,7 @@ from bisect import bisect
 from dataclasses import dataclass
 from functools import cache
 
-from .facts import Switch, Torch, Version, release
+from .facts import Place, Switch, Torch, Version, release
 from .tables import table
 from .text import say
 from .wheels import carries
@@ -23,6 +23,9 @@ NUMBERS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){1,2}", re.ASCII)
 
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 """Other names of the machines of `wheels.csv`."""
+
+ARM = ("GH200", "GB200", "GB300", "GB10", "DGX Spark", "Jetson", "Orin", "Xavier", "Thor")
+"""Words of products whose host is aarch64."""
 
 COMPATIBLE = 11
 """From CUDA 11 on, a driver runs the programs of every release of its major version."""
@@ -87,12 +90,28 @@ def carriers(capability: tuple[int, int] | None, gfx: str | None = None, machine
     return tuple(sorted(found, key=lambda one: (release(one.torch_last), _rank(one.build)), reverse=True))
 
 
+def carried(place: Place, most: int = 4) -> str:
+    """The builds that carry a device, newest torch first and so many of them: `cu126 (torch 2.6 to 2.14)`; empty where none is known."""
+    found = carriers(place.compute_capability, place.gfx, machine_of(place))
+    told = [say("{build} (torch {first} to {last})", build=one.build, first=one.torch_from, last=one.torch_last) for one in found[:most]]
+    return ", ".join([*told, *([say("and {count} older", count=len(found) - most)] if len(found) > most else [])])
+
+
+def machine_of(*places: Place) -> str:
+    """The processor beside accelerators, where all their names tell it: NVIDIA's superchips and Jetsons are ARM."""
+    return "aarch64" if places and all(any(word in place.title for word in ARM) for place in places) else "x86_64"
+
+
 def default_carrier(capability: tuple[int, int] | None, gfx: str | None = None, machine: str = "x86_64") -> Carrier | None:
     """What to install for a device: the newest torch that carries it, as pip takes it by default, or else its newest build that does."""
-    every = carriers(capability, gfx, machine)
-    newest = [one for one in every if one.torch_last == every[0].torch_last]
-    usual = _default(_releases()[release(newest[0].torch_last)], _machine(machine)) if newest else ""
-    return next((one for one in newest if one.build == usual), newest[0] if newest else None)
+    return usual(carriers(capability, gfx, machine), machine)
+
+
+def usual(found: tuple[Carrier, ...], machine: str = "x86_64") -> Carrier | None:
+    """Of several builds, the newest torch first, the one to install: of that torch the build that pip takes by default, if it is among them."""
+    newest = [one for one in found if one.torch_last == found[0].torch_last]
+    default = _default(_releases()[release(newest[0].torch_last)], _machine(machine)) if newest else ""
+    return next((one for one in newest if one.build == default), newest[0] if newest else None)
 
 
 def runs_on(cuda: tuple[int, int], driver_cuda: tuple[int, int]) -> bool:

@@ -76,13 +76,15 @@ def check(
 
 def _elsewhere(asked: Asked) -> tuple[tuple[Place, ...], tuple[Outcome, ...]]:
     """The targets as places, each once, and the torch that is supposed there."""
-    from .builds import build
+    from .builds import build, machine_of
     from .targets import target
 
     found = {place.name: place for place in map(target, asked.targets)}
     supposed = say("supposed, from the tables: --torch {text}", text=asked.torch)
-    torch = [Outcome(subject="torch", status="ok", fact=build(asked.torch), reason=supposed)] if asked.torch and found else []
-    return tuple(found.values()), tuple(torch)
+    if not (asked.torch and found):
+        return tuple(found.values()), ()
+    torch = build(asked.torch, machine_of(*found.values()))
+    return tuple(found.values()), (Outcome(subject="torch", status="ok", fact=torch, reason=supposed),)
 
 
 def judged(

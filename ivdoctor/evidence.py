@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from .facts import SHORT_NAME, Asked, Cast, CastRun, Checkpoint, Half, Limits, Model, Packages, Place, Trial, release
+from .kernels import engine_row
 from .tables import table
 from .text import say
 
@@ -34,8 +35,15 @@ def judged(asked: Asked, model: Model | None, checkpoint: Checkpoint | None, pac
 
 
 def concerned(dtype: str, place: Place, asked: Asked, *, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> bool:
-    """Whether the verdict is about this format: it was asked for by name, or a model would be loaded in it at a place where it cannot be run."""
-    return asked.concerns(dtype) or (place.kind == "target" and judged(asked, model, checkpoint, packages) == dtype)
+    """
+    Whether the verdict is about this format: it was asked for by name, or a model would be loaded in it at a place where it cannot be run.
+
+    Not so where the engine in question takes another dtype by itself.
+    """
+    if asked.concerns(dtype) or place.kind != "target":
+        return asked.concerns(dtype)
+    row = engine_row(asked.engine, dtype, place) if asked.engine else None
+    return judged(asked, model, checkpoint, packages) == dtype and not (row and row.auto)
 
 
 def fp16_range(family: str, cast: Cast | None, limits: Limits) -> Range:

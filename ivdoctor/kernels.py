@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from .facts import Place, Support, release
-from .tables import architecture, table
+from .tables import table
 from .text import say
 
 EngineName = Literal["transformers", "vllm", "sglang", "tensorrt-llm"]
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 """The engines of `engines.csv`."""
+
+FORMATS = ("fp32", "fp16", "bf16", "fp8", "int8", "int4", "awq", "gptq", "bnb-int8", "bnb-4bit", "mxfp4", "nvfp4", "gguf")
+"""The formats of `engines.csv`, in the order they are shown."""
 
 VENDORS = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "xpu": "Intel", "cpu": "CPU"}
 """Whose rows a place takes that does not say its vendor."""
@@ -49,6 +52,8 @@ class Engine:
     """What it says when it refuses or falls back; empty where that is not known."""
     instead: str
     """What to do about it; empty where the table does not know."""
+    auto: str
+    """The dtype that the engine takes by itself for a checkpoint in this one where none is asked for; empty where it takes none."""
     source: str
     """The version that was read, and where."""
 
@@ -110,6 +115,7 @@ def _engine(row: dict[str, str], place: Place) -> Engine:
         note=row["note"],
         message=_filled(row["message"], place),
         instead=row["instead"],
+        auto=row["auto"],
         source=f"{row['engine']} {row['versions']}: {row['source']} ({row['date']})",
     )
 
@@ -132,7 +138,7 @@ def _applies(row: dict[str, str], place: Place) -> bool:
 def _known(place: Place) -> bool:
     """Whether the device itself has a row in `architectures.csv`, not only formats borrowed from an older one."""
     identifier = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx
-    return architecture(identifier) is not None if identifier else place.dtypes.fp32 != "unknown"
+    return any(row["id"] == identifier for row in table("architectures")) if identifier else place.dtypes.fp32 != "unknown"
 
 
 def _within(row: dict[str, str], version: tuple[int, ...]) -> bool:

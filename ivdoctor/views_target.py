@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from .builds import carried
 from .facts import Asked, Place
-from .kernels import ENGINES, engine_rows, kernels
+from .kernels import ENGINES, FORMATS, engine_rows, kernels
 from .report import Grid, GridCell, Line
 from .tables import DTYPES
 from .text import say
@@ -21,11 +22,14 @@ def targeted(found: Iterable[Place]) -> Iterator[Line]:
             count = f"{place.count} x " if place.count > 1 else ""
             memory = say(", {gib} GiB", gib=f"{place.memory_mib / 1024:g}") if place.memory_mib else ""
             note = f" ({place.note})" if place.note else ""
+            about = f" ({named(place)})" if named(place) != place.title else ""
             yield Line(
                 label="target",
-                text=say("{title} ({architecture}){memory}, from the tables", title=count + place.title, architecture=named(place), memory=memory)
-                + note,
+                text=say("{title}{about}{memory}, from the tables", title=count + place.title, about=about, memory=memory) + note,
             )
+            builds = carried(place)
+            if builds:
+                yield Line(label=say("builds"), text=builds)
 
 
 def named(place: Place) -> str:
@@ -55,7 +59,7 @@ def libraries(place: Place, torch: tuple[int, ...] | None = None) -> Iterator[Gr
 def engines(place: Place, asked: Asked) -> Iterator[Grid]:
     """What each engine does with each kind of checkpoint there, the one that was asked about alone where there is one."""
     rows = {engine: {one.format: one for one in engine_rows(engine, place)} for engine in ENGINES if asked.engine in ("", engine)}
-    columns = list(dict.fromkeys(format for found in rows.values() for format in found))
+    columns = [format for format in FORMATS if any(format in found for found in rows.values())]
     if columns:
         yield Grid(
             title=say("Engines"),
@@ -63,7 +67,7 @@ def engines(place: Place, asked: Asked) -> Iterator[Grid]:
             columns=(say("engine"), *columns),
             rows=tuple((GridCell(text=engine), *(_cell(found.get(format)) for format in columns)) for engine, found in rows.items()),
             caption=say("By the tables: what each does with a checkpoint of that kind on this hardware."),
-            detail=not asked.engine,
+            detail=place.kind != "target" and not asked.engine,
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ..builds import carried, driver_floor, machine_of, runs_on
 from ..facts import Driver, Environ, Packages, Place, Precision, Torch
 from ..finding import Fix, Problem, Severity
 from ..places import hidden
@@ -9,9 +10,8 @@ from ..rule import rule
 from ..tables import table
 from ..text import say
 from ..wheels import lacks_code, names
+from ._builds import NO_CHANGE, backend_of, cuda_of, install, weakest
 from ._remedies import untried
-
-NO_CHANGE = "ivdoctor installs nothing"
 
 
 @rule("IVD101", severity=Severity.ERROR)
@@ -25,20 +25,14 @@ def cpu_build_beside_a_gpu(torch: Torch, driver: Driver) -> Iterator[Problem]:
     ## Fix
     Install a PyTorch built for a CUDA release that the driver runs.
     """
-    if torch.cuda is not None or torch.hip is not None or not driver.devices:
+    if cuda_of(torch) is not None or torch.hip is not None or not driver.devices:
         return
     newest = "%d.%d" % driver.cuda
     names = ", ".join(sorted({device.name for device in driver.devices}))
     yield Problem(
         message=say("torch {version} is built without CUDA, so {names} cannot be used", version=torch.version, names=names),
         evidence=("torch.version.cuda = None", f"NVML: driver {driver.version}, CUDA {newest}, {names}"),
-        fixes=(
-            Fix(
-                title=say("Install a torch build for CUDA {newest} or older, by the selector on pytorch.org", newest=newest),
-                kind="command",
-                trial=untried(say(NO_CHANGE)),
-            ),
-        ),
+        fixes=(install(weakest(driver), driver=driver),),
     )
 
 
@@ -47,7 +41,7 @@ def driver_older_than_torch(torch: Torch, driver: Driver) -> Iterator[Problem]:
     """
     The driver is too old for the CUDA that PyTorch was built for.
 
-    A CUDA release runs on every driver of its own major version or newer. Below that it needs NVIDIA's
+    Where `torch.version.cuda` is None the version itself may still name it (`+cu130`). A CUDA release runs on every driver of its own major version or newer. Below that it needs NVIDIA's
     compatibility package, or PyTorch sees no GPU although the hardware is healthy.
 
     Source: docs.nvidia.com/deploy/cuda-compatibility (2026-11-22).
@@ -55,9 +49,12 @@ def driver_older_than_torch(torch: Torch, driver: Driver) -> Iterator[Problem]:
     ## Fix
     Update the driver, or install a PyTorch built for the driver's CUDA.
     """
-    if torch.cuda is None or torch.cuda[0] <= driver.cuda[0] or torch.cuda_available or not driver.devices:
+    cuda = cuda_of(torch)
+    if cuda is None or runs_on(cuda, driver.cuda) or torch.cuda_available or not driver.devices:
         return
-    built, runs = "%d.%d" % torch.cuda, "%d.%d" % driver.cuda
+    built, runs = "%d.%d" % cuda, "%d.%d" % driver.cuda
+    floor = driver_floor(cuda)
+    oldest = say(", {floor} or newer on Linux", floor=floor) if floor else ""
     yield Problem(
         message=say(
             "torch {torch} is built for CUDA {built}; the driver {driver} runs up to CUDA {runs}",
@@ -66,20 +63,20 @@ def driver_older_than_torch(torch: Torch, driver: Driver) -> Iterator[Problem]:
             driver=driver.version,
             runs=runs,
         ),
-        evidence=(f"torch.version.cuda = {built}", f"NVML: CUDA {runs}", "torch.cuda.is_available() = False"),
+        evidence=(
+            f"torch.version.cuda = {built}" if torch.cuda else say("torch.version.cuda = None, and the version names {built}", built=built),
+            f"NVML: CUDA {runs}",
+            "torch.cuda.is_available() = False",
+        ),
         fixes=(
-            Fix(title=say("Update the driver to one for CUDA {major}", major=torch.cuda[0]), kind="hardware", trial=untried(say(NO_CHANGE))),
-            Fix(
-                title=say("Install a torch build for CUDA {runs} or older, by the selector on pytorch.org", runs=runs),
-                kind="command",
-                trial=untried(say(NO_CHANGE)),
-            ),
+            Fix(title=say("Update the driver to one for CUDA {major}", major=cuda[0]) + oldest, kind="hardware", trial=untried(say(NO_CHANGE))),
+            install(weakest(driver), driver=driver),
         ),
     )
 
 
 @rule("IVD103", severity=Severity.ERROR, category="cuda-arch-mismatch")
-def no_code_for_the_device(torch: Torch, place: Place, precision: Precision | None) -> Iterator[Problem]:
+def no_code_for_the_device(torch: Torch, place: Place, precision: Precision | None, driver: Driver | None) -> Iterator[Problem]:
     """
     The installed PyTorch carries no code for this GPU.
 
@@ -96,8 +93,11 @@ def no_code_for_the_device(torch: Torch, place: Place, precision: Precision | No
     wanted = names(place.compute_capability) if place.compute_capability else name
     yield Problem(
         message=say("torch {version} has no code for {title} ({name})", version=torch.version, title=place.title, name=name),
-        evidence=(say("architectures in the build: {list}", list=" ".join(torch.arch_list)),),
-        fixes=(Fix(title=say("Install a torch build that carries {name}", name=wanted), kind="command", trial=untried(say(NO_CHANGE))),),
+        evidence=(
+            say("architectures in the build: {list}", list=" ".join(torch.arch_list)),
+            say("a build must list {name}; published: {builds}", name=wanted, builds=carried(place) or say("none known")),
+        ),
+        fixes=(install(place.compute_capability, place.gfx, driver if place.backend == "cuda" else None, machine_of(place)),),
     )
 
 
@@ -112,7 +112,13 @@ def torch_sees_no_device(torch: Torch, driver: Driver, environ: Environ) -> Iter
     ## Fix
     Ask the runtime for the device (`--gpus all`), or reload the driver.
     """
-    if torch.cuda is None or torch.cuda_available or not driver.devices or hidden(environ, len(driver.devices)) or torch.cuda[0] > driver.cuda[0]:
+    if (
+        torch.cuda is None
+        or torch.cuda_available
+        or not driver.devices
+        or hidden(environ, len(driver.devices))
+        or not runs_on(torch.cuda, driver.cuda)
+    ):
         return
     yield Problem(
         message=say(
@@ -241,3 +247,27 @@ def precision_variable_set(environ: Environ) -> Iterator[Problem]:
                     Fix(title=say("Unset it"), kind="setting", command=f"unset {variable.name}", trial=untried(say("it is the caller's setting"))),
                 ),
             )
+
+
+@rule("IVD110", severity=Severity.ERROR, category="cuda-arch-mismatch")
+def build_for_other_hardware(torch: Torch, place: Place) -> Iterator[Problem]:
+    """
+    The torch that was named for a target is built for other hardware: for the CPU alone, or for another vendor's.
+
+    Nothing of it runs on that device, in any dtype.
+
+    ## Fix
+    Name, and install, a build for the device.
+    """
+    if place.kind != "target" or place.backend not in ("cuda", "rocm") or backend_of(torch) == place.backend:
+        return
+    yield Problem(
+        message=say(
+            "torch {version} is not built for {backend}, which {title} needs",
+            version=torch.version,
+            backend={"cuda": "CUDA", "rocm": "ROCm"}[place.backend],
+            title=place.title,
+        ),
+        evidence=(say("published builds with code for it: {builds}", builds=carried(place) or say("none known")),),
+        fixes=(install(place.compute_capability, place.gfx, machine=machine_of(place)),),
+    )

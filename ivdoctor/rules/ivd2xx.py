@@ -31,7 +31,7 @@ def bf16_emulated(
 
     Tensors can be made and small tests pass, so most checks say yes. But below compute capability 8.0 cuDNN has no bf16 convolution,
     attention falls back to the slowest backend, Triton and vLLM refuse, and what runs is slow. An error where bf16 was asked for, and where a model
-    would be loaded in it on a device that is not here.
+    would be loaded in it on a device that is not here. On Apple's M1 and M2 Metal computes it in float32, half as fast and no more: a warning.
     Where a model was really run here, only a format in which it stayed within the limits is advised.
 
     ## Fix
@@ -43,10 +43,11 @@ def bf16_emulated(
     advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked, fp16) or (_without_bf16(place, fp16),)
     if cast and cast.how == "real-run":
         advice = ways_out(cast, place, asked, model, packages, but="bf16") or (_untried_fp32(cast, model, packages),)
+    concern = concerned("bf16", place, asked, model=model, checkpoint=checkpoint, packages=packages)
     yield Problem(
         message=say("{title} ({architecture}) has no bfloat16 arithmetic: bf16 is emulated", title=place.title, architecture=place.architecture),
         evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
-        severity=Severity.ERROR if concerned("bf16", place, asked, model=model, checkpoint=checkpoint, packages=packages) else None,
+        severity=Severity.ERROR if concern and place.backend != "mps" else None,
         fixes=advice,
     )
 
@@ -89,7 +90,7 @@ def bf16_flag_misleads(
     truth, (best, said) = place.dtypes.bf16, _best(place, asked, cast, model)
     backend = "rocm" if torch.hip else place.backend
     means = next((row for row in table("bf16_flag") if row["backend"] == backend and _covers(row, torch)), None)
-    flag = precision.bf16_flag if precision else _predicted(place, means)
+    flag = precision.bf16_flag if precision else _predicted(place, torch, means)
     if flag is None or truth not in ("native", "emulated") or flag is (truth == "native"):
         return
     question = "torch.xpu.is_bf16_supported" if place.backend == "xpu" else "torch.cuda.is_bf16_supported"
@@ -113,9 +114,9 @@ def bf16_flag_misleads(
     )
 
 
-def _predicted(place: Place, means: dict[str, str] | None) -> bool | None:
+def _predicted(place: Place, torch: Torch, means: dict[str, str] | None) -> bool | None:
     """What the flag of a torch that is only supposed would say, of a device without the hardware; None where no row tells."""
-    if place.kind != "target" or means is None or place.dtypes.bf16 != "emulated":
+    if place.kind != "target" or not _driven(place, torch) or means is None or place.dtypes.bf16 != "emulated":
         return None
     return means["below_sm80"] == "True"
 
@@ -249,7 +250,12 @@ def tf32_on(torch: Torch, place: Place, environ: Environ | None) -> Iterator[Pro
     ## Fix
     Switch it off where the digits matter.
     """
-    if place.backend != "cuda" or not _driven(place) or place.dtypes.tf32 != "native" or (environ and environ.get("NVIDIA_TF32_OVERRIDE") == "0"):
+    if (
+        place.backend != "cuda"
+        or not _driven(place, torch)
+        or place.dtypes.tf32 != "native"
+        or (environ and environ.get("NVIDIA_TF32_OVERRIDE") == "0")
+    ):
         return
     switched = {switch.name: switch.value for switch in torch.switches}
     on = [name for name in ("torch.backends.cuda.matmul.allow_tf32", "torch.backends.cudnn.allow_tf32") if switched.get(name) == "True"]
@@ -268,9 +274,9 @@ def tf32_on(torch: Torch, place: Place, environ: Environ | None) -> Iterator[Pro
         )
 
 
-def _driven(place: Place) -> bool:
-    """Whether torch drives it, or is supposed to."""
-    return place.reachable or place.kind == "target"
+def _driven(place: Place, torch: Torch) -> bool:
+    """Whether torch drives it, or would."""
+    return place.reachable or (place.kind == "target" and bool(torch.cuda or torch.hip))
 
 
 @rule("IVD207", severity=Severity.NOTE)
@@ -283,7 +289,7 @@ def reduced_precision_reductions(torch: Torch, place: Place) -> Iterator[Problem
     ## Fix
     Switch it off where fp16 overflows in a matrix product.
     """
-    if place.backend != "cuda" or not _driven(place):
+    if place.backend != "cuda" or not _driven(place, torch):
         return
     names = [
         switch.name for switch in torch.switches if switch.name.endswith("reduced_precision_reduction") and switch.value.startswith(("True", "(True"))

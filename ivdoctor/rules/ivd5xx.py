@@ -128,18 +128,28 @@ def _meant(asked: Asked, model: Model | None, checkpoint: Checkpoint | None, pac
 
 
 def _engine(one: Engine, place: Place, model: Model | None, asked: Asked) -> Problem:
-    refused = one.outcome == "refused"
-    what = say("refuses {format}", format=one.format) if refused else say("runs {format} {how}", format=one.format, how=one.outcome)
+    """What it does with the format in question, where that is not to run it natively; fp16 never without a word on its range."""
+    fp16, by_itself = range_of(model, None, asked), one.auto if asked.dtype == "auto" else ""
+    if by_itself:
+        what = say("casts {format} to {dtype} by itself", format=one.format, dtype=by_itself)
+    elif one.outcome == "refused":
+        what = say("refuses {format}", format=one.format)
+    else:
+        what = say("runs {format} {how}", format=one.format, how=one.outcome)
+    halved = "float16" in one.instead.replace("bfloat16", "")
+    barred = fp16 in BARRED
     fixes = []
-    fp16 = range_of(model, None, asked)
-    if one.instead and not ("float16" in one.instead and "bfloat16" not in one.instead and fp16 in BARRED):
-        warning = caveat("fp16", place, fp16) if "float16" in one.instead and "bfloat16" not in one.instead else ""
-        title = say("Give {engine}: {instead}", engine=one.engine, instead=one.instead) + warning
+    if one.instead and not (halved and barred):
+        title = say("Give {engine}: {instead}", engine=one.engine, instead=one.instead) + (caveat("fp16", place, fp16) if halved else "")
         fixes.append(Fix(title=title, kind="setting", trial=elsewhere(place, say("no engine was started"))))
+    elif halved:
+        title = say("Run it in float32, or on a device with bfloat16") + caveat("fp16", place, fp16)
+        fixes.append(Fix(title=title, kind="hardware", trial=elsewhere(place, say("no engine was started"))))
+    lost = by_itself == "fp16" and barred
     return Problem(
         message=say("{engine} {what} on {title}", engine=one.engine, what=what, title=place.title),
         evidence=tuple(filter(None, (one.message, f"{one.note}; {one.source}" if one.note else one.source))),
-        severity=Severity.ERROR if refused else Severity.WARNING,
+        severity=Severity.ERROR if lost or (one.outcome == "refused" and not by_itself) else Severity.WARNING,
         fixes=tuple(fixes),
     )
 

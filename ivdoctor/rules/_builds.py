@@ -1,0 +1,51 @@
+"""Which published build of torch to install for a device and its driver."""
+
+from ..builds import Carrier, carriers, runs_on, usual
+from ..facts import Driver, Torch
+from ..finding import Fix
+from ..text import say
+from ._remedies import untried
+
+NO_CHANGE = "ivdoctor installs nothing"
+
+
+def cuda_of(torch: Torch) -> tuple[int, int] | None:
+    """The CUDA release of a build, by itself or by its version's tag: `2.9.1+cu130` whose `torch.version.cuda` is None."""
+    tag = torch.version.partition("+cu")[2]
+    digits = tag[:3] if tag[:3].isdecimal() and len(tag[:3]) == 3 else ""  # noqa: PLR2004  # cu126 is 12.6
+    return torch.cuda or ((int(digits[:2]), int(digits[2])) if digits else None)
+
+
+def install(capability: tuple[int, int] | None, gfx: str | None = None, driver: Driver | None = None, machine: str = "x86_64") -> Fix:
+    """The newest torch that has code for the device and that the driver runs; a pointer to the selector where no table tells."""
+    able = tuple(one for one in carriers(capability, gfx, machine) if driver is None or runs_on(_release(one.build), driver.cuda))
+    best = usual(able, machine)
+    if best is None:
+        newest = "%d.%d" % driver.cuda if driver else ""
+        title = say("Install a torch build for CUDA {newest} or older, by the selector on pytorch.org", newest=newest) if newest else ""
+        return Fix(title=title or say("No published build of torch is known to carry it"), kind="command", trial=untried(say(NO_CHANGE)))
+    title = say("Install torch {version} built for {build}, the newest that has code for it", version=best.torch_last, build=best.build)
+    if driver:
+        title += say(" and that the driver runs")
+    return Fix(title=title, kind="command", command=command(best), trial=untried(say(NO_CHANGE)))
+
+
+def command(one: Carrier) -> str:
+    """For pip; pinned where a newer torch of that build no longer carries the device, or may not."""
+    pinned = "torch" if one.latest else f'"torch=={one.torch_last}.*"'
+    return f"pip install --force-reinstall {pinned} --index-url https://download.pytorch.org/whl/{one.build}"
+
+
+def weakest(driver: Driver) -> tuple[int, int]:
+    """The oldest compute capability of the driver's devices: what a build must still carry."""
+    return min(device.compute_capability for device in driver.devices)
+
+
+def backend_of(torch: Torch) -> str:
+    """What a build drives beside the CPU: `cuda`, `rocm`, or nothing."""
+    return "rocm" if torch.hip else "cuda" if cuda_of(torch) else ""
+
+
+def _release(build: str) -> tuple[int, int]:
+    digits = build.removeprefix("cu")
+    return (int(digits[:-1]), int(digits[-1])) if digits.isdecimal() else (0, 0)
