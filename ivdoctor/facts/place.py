@@ -31,6 +31,11 @@ class Place:
     dtypes: DtypeRow
 
     @property
+    def label(self) -> str:
+        """The title with its architecture: `Tesla T4 (Turing)`, `M2`."""
+        return self.title if self.architecture in ("", self.title) else f"{self.title} ({self.architecture})"
+
+    @property
     def backend(self) -> str:
         """What torch drives it with: `cpu`, `cuda`, `rocm`, `mps` or `xpu`, a target's by its vendor; empty for another."""
         if self.kind != "target":

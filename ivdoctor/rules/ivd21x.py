@@ -75,7 +75,7 @@ def fp8_without_hardware(place: Place, model: Model | None, checkpoint: Checkpoi
     stored = (checkpoint.dtype if checkpoint else "").startswith("float8") or (model is not None and "fp8" in model.quantization)
     how = say("weights only") if place.dtypes.fp8_e4m3 == "emulated" else say("not at all")
     yield Problem(
-        message=say("{title} ({architecture}) has no fp8 arithmetic: {how}", title=place.title, architecture=place.architecture, how=how),
+        message=say("{title} has no fp8 arithmetic: {how}", title=place.label, how=how),
         evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
         severity=Severity.WARNING if stored else None,
         fixes=(
@@ -139,7 +139,7 @@ def mps_lacks_a_format(
     Apple's GPUs take no float64 and no float8, and bfloat16 only with macOS 14 and torch 2.3.
 
     A tensor in such a format cannot be moved there; that is a TypeError at `.to("mps")`, not a slow path. An error where the format was asked
-    for.
+    for, a warning where the version of macOS that decides is not known.
 
     ## Fix
     Use float16 or float32 there, make float64 tensors float32 before they are moved, or update torch and macOS.
@@ -153,11 +153,12 @@ def mps_lacks_a_format(
         if row is None:
             continue
         certain = macos is not None or not row["macos_before"]
-        asked_for = certain and dtype in HALVES and concerned(dtype, place, asked, model=model, checkpoint=checkpoint, packages=packages)
+        asked_for = dtype in HALVES and concerned(dtype, place, asked, model=model, checkpoint=checkpoint, packages=packages)
+        until = "" if certain else say("; its macOS is not known")
         yield Problem(
-            message=say("MPS takes no {dtype} here: {message}", dtype=TORCH_NAME[dtype], message=row["message"]),
+            message=say("MPS takes no {dtype} here: {message}", dtype=TORCH_NAME[dtype], message=row["message"]) + until,
             evidence=(f"{row['source']} ({row['date']})",),
-            severity=Severity.ERROR if asked_for else None,
+            severity=None if not asked_for else Severity.ERROR if certain else Severity.WARNING,
             fixes=(
                 Fix(
                     title=say("Use float32 there"),

@@ -45,7 +45,7 @@ def bf16_emulated(
         advice = ways_out(cast, place, asked, model, packages, but="bf16") or (_untried_fp32(cast, model, packages),)
     concern = concerned("bf16", place, asked, model=model, checkpoint=checkpoint, packages=packages)
     yield Problem(
-        message=say("{title} ({architecture}) has no bfloat16 arithmetic: bf16 is emulated", title=place.title, architecture=place.architecture),
+        message=say("{title} has no bfloat16 arithmetic: bf16 is emulated", title=place.label),
         evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
         severity=Severity.ERROR if concern and place.backend != "mps" else None,
         fixes=advice,
@@ -230,9 +230,7 @@ def fp16_not_native(place: Place, asked: Asked, model: Model | None, checkpoint:
     """
     if place.backend != "cpu" and place.dtypes.fp16 in ("emulated", "none"):
         yield Problem(
-            message=say(
-                "fp16 is {support} on {title} ({architecture})", support=place.dtypes.fp16, title=place.title, architecture=place.architecture
-            ),
+            message=say("fp16 is {support} on {title}", support=place.dtypes.fp16, title=place.label),
             evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
             severity=Severity.ERROR if concerned("fp16", place, asked, model=model, checkpoint=checkpoint, packages=packages) else None,
             fixes=(Fix(title=say("Compute in float32"), code=FLOAT, trial=elsewhere(place, say("its speed was not measured here"))),),
@@ -323,9 +321,10 @@ def device_not_in_tables(place: Place) -> Iterator[Problem]:
     if place.backend == "cpu" or (place.dtypes.source and not derived(place.dtypes)):
         return
     known = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or place.title
-    judged = say("; {note}", note=place.dtypes.note) if place.dtypes.source else ""
+    named = place.title if known == place.title else f"{place.title} ({known})"
     yield Problem(
-        message=say("{title} ({known}) is not in the tables of {date}", title=place.title, known=known, date=newest()) + judged,
+        message=say("{title} is not in the tables of {date}", title=named, date=newest()),
+        evidence=(place.dtypes.note,) if place.dtypes.source else (),
         fixes=(
             Fix(
                 title=say("Update ivdoctor"),
