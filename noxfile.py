@@ -1,7 +1,10 @@
 """What CI runs and what a contributor runs: `nox` for all of it, `nox -l` for the list."""
 
 import filecmp
+import os
 import re
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -62,6 +65,39 @@ def minimums(session: nox.Session) -> None:
     oldest = [f"{name}=={version}" for name, version in re.findall(r'"([\w-]+)>=([\d.]+)"', dependencies)]
     session.install(".", *oldest, *TESTING)
     session.run("pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def oldest(session: nox.Session) -> None:
+    """The core, the tables and the live probes against Debian's torch 1.13, where apt can bring it."""
+    interpreter = "/usr/bin/python3"
+    if not debian_torch(session, interpreter):
+        session.skip("Debian's python3-torch is not here, and apt cannot bring it")
+    folder = Path(session.create_tmp()) / "venv"
+    session.run(interpreter, "-m", "venv", "--clear", "--system-site-packages", str(folder), external=True)
+    python = str(folder / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "-q", ".", *TESTING, external=True)
+    session.run(python, "-m", "pytest", "-q", *(session.posargs or OLDEST), external=True)
+    session.run(python, "-m", "ivdoctor", "check", "--thorough", external=True, success_codes=[0, 1])
+
+
+OLDEST = ("tests/probes", "tests/tables", "tests/test_live.py", "tests/test_collection.py", "tests/test_places.py", "tests/test_targets.py")
+"""What bears on an old torch; the trials of real models need a transformers that it does not run."""
+
+
+def debian_torch(session: nox.Session, interpreter: str) -> bool:
+    """Whether the system's Python has torch, installed by now where root may."""
+    if has_torch(interpreter):
+        return True
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        for command in (("update",), ("install", "-y", "--no-install-recommends", "python3-torch")):
+            session.run("apt-get", "-q", *command, external=True, silent=True, success_codes=range(256))
+    return has_torch(interpreter)
+
+
+def has_torch(interpreter: str) -> bool:
+    """A fixed program, and nothing of the user's in it."""
+    return Path(interpreter).exists() and subprocess.run([interpreter, "-c", "import torch"], capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 @nox.session(python="3.11")

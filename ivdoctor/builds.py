@@ -93,8 +93,14 @@ def carriers(capability: tuple[int, int] | None, gfx: str | None = None, machine
 def carried(place: Place, most: int = 4) -> str:
     """The builds that carry a device, newest torch first and so many of them: `cu126 (torch 2.6 to 2.14)`; empty where none is known."""
     found = carriers(place.compute_capability, place.gfx, machine_of(place))
-    told = [say("{build} (torch {first} to {last})", build=one.build, first=one.torch_from, last=one.torch_last) for one in found[:most]]
+    told = [_told(one) for one in found[:most]]
     return ", ".join([*told, *([say("and {count} older", count=len(found) - most)] if len(found) > most else [])])
+
+
+def _told(one: Carrier) -> str:
+    if one.torch_from == one.torch_last:
+        return say("{build} (torch {first})", build=one.build, first=one.torch_from)
+    return say("{build} (torch {first} to {last})", build=one.build, first=one.torch_from, last=one.torch_last)
 
 
 def machine_of(*places: Place) -> str:

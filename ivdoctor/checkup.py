@@ -80,11 +80,10 @@ def _elsewhere(asked: Asked) -> tuple[tuple[Place, ...], tuple[Outcome, ...]]:
     from .targets import target
 
     found = {place.name: place for place in map(target, asked.targets)}
-    supposed = say("supposed, from the tables: --torch {text}", text=asked.torch)
     if not (asked.torch and found):
         return tuple(found.values()), ()
     torch = build(asked.torch, machine_of(*found.values()))
-    return tuple(found.values()), (Outcome(subject="torch", status="ok", fact=torch, reason=supposed),)
+    return tuple(found.values()), (Outcome(subject="torch", status="ok", fact=torch),)
 
 
 def judged(
@@ -161,7 +160,7 @@ def _report(
         reason=_reason(verdict, findings, gaps, fail_on, outcomes, shared[Asked]),
         fail_on=fail_on.value,
         places=tuple(_place_verdict(place, judged_there, outcomes, shared, fail_on) for place in found),
-        summary=(*([Line(label="snapshot", text=origin)] if origin else []), *targeted(found), *summary(outcomes)),
+        summary=(*([Line(label="snapshot", text=origin)] if origin else []), *targeted(found, shared[Asked]), *summary(outcomes)),
         subjects=subjects(outcomes),
         findings=tuple(findings),
         grids=tuple(grids(outcomes, found, shared[Asked], ran=not origin or origin.startswith("recorded"))),
@@ -200,10 +199,10 @@ def _reason(  # noqa: PLR0917  # private, called once
         caught = [one for one in findings if fail_on.catches(one)]
         first = caught[0]
         more = say(" (and {count} more)", count=len(caught) - 1) if len(caught) > 1 else ""
-        return f"{first.code} {first.message}{more}"
+        return _foretold(f"{first.code} {first.message}{more}", asked)
     if gaps:
         more = say(" (and {count} more)", count=len(gaps) - 1) if len(gaps) > 1 else ""
-        return gaps[0] + more
+        return _foretold(gaps[0] + more, asked)
     survived = "; ".join(
         f"{one.place}: {told}" for one in outcomes if isinstance(one.fact, Cast) and (told := survival(one.fact, asked.limits.relative_l2))
     )
@@ -215,9 +214,12 @@ def _reason(  # noqa: PLR0917  # private, called once
     ]
     told = ", ".join(text for text in counts if not text.startswith("0 ")) or say("no findings")
     quiet = say("nothing at or above {level}; {counts}", level=fail_on.value, counts=told)
-    if asked.targets:
-        return say("by the tables alone, nothing was run there: {quiet}", quiet=quiet)
-    return f"{survived}; {quiet}" if survived else quiet
+    return _foretold(f"{survived}; {quiet}" if survived else quiet, asked)
+
+
+def _foretold(reason: str, asked: Asked) -> str:
+    """What is said of hardware that is not here says so."""
+    return say("by the tables alone: {reason}", reason=reason) if asked.targets else reason
 
 
 def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcome, ...], shared: Mapping[type, Any], fail_on: FailOn) -> PlaceVerdict:

@@ -144,14 +144,19 @@ def _lost(dtype: Half, cast: Cast | None, limits: Limits) -> str:
 
 
 def _refused(dtype: Half, precision: Precision | None) -> str:
-    """The first operation without a usable result on the device itself; its equals, ` on cuda:1`, are not its own."""
+    """The first operation without a usable result, or in time, on the device itself; its equals, ` on cuda:1`, are not its own."""
     refused = [one for one in precision.refused(dtype) if " on " not in one.name] if precision else []
-    return say("{operation} gives no right result in {dtype} here", operation=refused[0].name, dtype=dtype) if refused else ""
+    if refused:
+        return say("{operation} gives no right result in {dtype} here", operation=refused[0].name, dtype=dtype)
+    slowest = next(iter(precision.timed(dtype)), None) if precision else None
+    if slowest and slowest.collapsed:
+        return say("{operation} in {dtype} is {ratio:g} times slower than fp32 here", operation=slowest.name, dtype=dtype, ratio=slowest.ratio)
+    return ""
 
 
 def _unrunnable(dtype: Half, place: Place, precision: Precision | None) -> str:
     """Why nothing at all runs in this format; one operator that refuses is not enough, the model may do without."""
-    ran = [one for one in precision.operations if one.dtype == dtype] if precision else []
+    ran = [one for one in precision.operations if one.dtype == dtype and one.everyday] if precision else []
     if ran and all(one.status != "works" for one in ran):
         return _refused(dtype, precision)
     if not ran and place.dtypes.of(dtype) == "none":

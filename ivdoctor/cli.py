@@ -197,6 +197,40 @@ def rules() -> int:
     return 0
 
 
+@main.command()
+@click.argument("name", required=False)
+@click.option("--vendor", metavar="NAME", help="Of this vendor alone: nvidia, amd, intel, apple, ...")
+@click.option("--arch", metavar="NAME", help="Of this architecture: Turing, sm_75, 7.5, CDNA3, gfx942.")
+@click.option("--memory", type=click.IntRange(min=0), metavar="GIB", help="With at least this much memory.")
+@click.option("--dtype", "dtypes", multiple=True, metavar="FORMAT", help="That compute natively in it: bf16, fp8, int4; repeatable.")
+@click.option("--format", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to write it.")
+def targets(name: str | None, format: str, **filters: Any) -> int:
+    """
+    List the accelerators of the tables, or tell all that they say of one.
+
+    With NAME, any that --target takes (T4, 8xH200, sm_75, gfx942, zen4): its number formats, what goes wrong there, which builds of torch
+    carry code for it, and what kernels and engines do with a format; with sources. Nothing is looked at or run here.
+    """
+    from . import catalogue
+
+    if name is not None:
+        if any(one not in (None, ()) for one in filters.values()):
+            raise click.UsageError("--vendor, --arch, --memory and --dtype are about the list: they do not go with a NAME")
+        from . import catalogue_page as one
+
+        place = place_of(name)
+        _say(one.document(place) if format == "json" else one.page(place))
+        return 0
+    try:
+        found = catalogue.catalogue(**filters)
+    except catalogue.UnknownChoice as error:
+        raise click.UsageError(str(error)) from error
+    if not found:
+        click.echo("no accelerator of the tables is all of that", err=True)
+    _say(catalogue.document(found) if format == "json" else catalogue.listing(found))
+    return 0
+
+
 def _progress(place: str) -> None:
     """A line on stderr for a person who waits; nothing in CI."""
     if sys.stderr.isatty():

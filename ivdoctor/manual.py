@@ -53,6 +53,32 @@ def suggest(typed: str, rules: Sequence[Rule]) -> list[str]:
     return list(dict.fromkeys(codes[name] for name in sorted(codes, key=likeness, reverse=True)))[:3]
 
 
+SHOWN = (
+    *("T4", "V100", "P40", "RTX 2080 Ti", "A100", "RTX 3090", "RTX 4090", "L40S", "H100", "H20", "B200", "RTX 5090"),
+    *("MI250", "MI300X", "RX 7900 XTX", "M1", "M3", "Arc A770", "icelake", "sapphirerapids"),
+)
+"""The targets of the README's table: what is rented, what stands under desks, and two processors."""
+
+
+def verdicts(style: str = "github") -> str:
+    """A row a target: what its hardware does with each format, and the newest torch that carries code for it."""
+    from tabulate import tabulate
+
+    from .builds import carriers, machine_of, usual
+    from .targets import target
+
+    rows = []
+    for name in SHOWN:
+        place = target(name)
+        best = usual(carriers(place.compute_capability, place.gfx, machine_of(place)))
+        formats = [place.dtypes.of(dtype) for dtype in ("fp16", "bf16", "fp8_e4m3", "int4")]
+        rows.append(
+            (f"{name} ({place.architecture})" if name != place.architecture else name, *formats, f"{best.torch_last}+{best.build}" if best else "-")
+        )
+    text: str = tabulate(rows, headers=("target", "fp16", "bf16", "fp8", "int4", "newest torch"), tablefmt=style, disable_numparse=True)
+    return text
+
+
 BEGIN, END = "<!-- generated: {name} -->", "<!-- end -->"
 
 
@@ -87,7 +113,8 @@ def main() -> None:
     own = [rule for rule in plugins().rules if rule.builtin]
     parts = {"rules": index([rule for rule in own if not rule.asks_for(Failure)], "github")}
     parts["text rules"] = index([rule for rule in own if rule.asks_for(Failure)], "github")
-    for name in ("check", "explain"):
+    parts["targets"] = verdicts()
+    for name in ("check", "explain", "targets"):
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
         helped = command.get_help(click.Context(command, info_name=f"ivdoctor {name}", terminal_width=100, max_content_width=100))

@@ -80,7 +80,7 @@ def _unreached(device: NvmlDevice) -> Place:
         kind="cuda",
         title=device.name,
         memory_mib=device.memory_mib,
-        architecture=row["architecture"] if row else device.architecture,
+        architecture=(row["architecture"] if row else "") or device.architecture,
         compute_capability=device.compute_capability,
         reachable=False,
         dtypes=dtype_row(row) if row else UNLISTED,

@@ -16,6 +16,12 @@ __all__ = ["LONGEST", "SIZE", "Accelerator", "AmbiguousTarget", "UnknownTarget",
 LONGEST_LINE = 600
 """A line of lspci or of torch's properties is longer than a title."""
 
+LONGEST_NAME = 40
+"""No product's words alone are longer."""
+
+LIKELY = 40
+"""So many names with the most letters in common are compared in full, which takes long."""
+
 
 class UnknownTarget(LookupError):
     """A name that neither a product, nor an architecture, nor a processor has."""
@@ -212,11 +218,18 @@ def _chip(text: str) -> dict[str, str] | None:
 
 
 def _nearest(name: str) -> tuple[str, ...]:
-    from difflib import get_close_matches  # only an unknown name needs it
+    from difflib import SequenceMatcher, get_close_matches  # only an unknown name needs it
 
-    key, (accelerators, cpus) = "".join(parted(name[:LONGEST], BRAND)[0]), _spelt()
+    key, (accelerators, cpus) = "".join(parted(name[:LONGEST], BRAND)[0])[:LONGEST_NAME], _spelt()
+    common = SequenceMatcher(b=key)
+
+    def shared(one: str) -> float:
+        common.set_seq1(one)
+        return common.quick_ratio()
+
+    likely = sorted(accelerators, key=shared, reverse=True)[:LIKELY]
     near = [cpus[one] for one in get_close_matches(key, cpus, cutoff=0.8)]
-    return (*near, *(accelerators[one] for one in get_close_matches(key, accelerators, cutoff=0.0)))[:3]
+    return (*near, *(accelerators[one] for one in get_close_matches(key, likely, cutoff=0.0)))[:3]
 
 
 @cache

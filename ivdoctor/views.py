@@ -146,7 +146,7 @@ def grids(outcomes: Iterable[Outcome], found: Iterable[Place], asked: Asked, *, 
         here = {type(one.fact): one.fact for one in outcomes if one.place == place.name and one.fact is not None}
         if Cast in here and here[Cast].how == "real-run":
             yield from views_cast.grids(place, here[Cast])
-        yield views_formats.formats(place, here.get(Precision), ran=ran)
+        yield views_formats.formats(place, here.get(Precision), torch, ran=ran)
         if place.kind != "cpu":
             yield from views_target.libraries(place, torch)
             yield from views_target.engines(place, asked)

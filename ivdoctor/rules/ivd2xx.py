@@ -9,6 +9,7 @@ from ..rule import rule
 from ..tables import derived, newest, table
 from ..text import say
 from ..wheels import lacks_code
+from ._builds import backend_of
 from ._casts import fed, loading, proven_line, ranked_casts, remark, ways_out
 from ._remedies import caveat, elsewhere, fixes, range_of, untried, wanted
 from ._slow import how_slow, is_slow, measured, timed, times
@@ -27,7 +28,7 @@ def bf16_emulated(
     packages: Packages | None,
 ) -> Iterator[Problem]:
     """
-    The accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back.
+    The accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back, or refuses it.
 
     Tensors can be made and small tests pass, so most checks say yes. But below compute capability 8.0 cuDNN has no bf16 convolution,
     attention falls back to the slowest backend, Triton and vLLM refuse, and what runs is slow. An error where bf16 was asked for, and where a model
@@ -37,15 +38,18 @@ def bf16_emulated(
     ## Fix
     Use float16 where it is native and the model's values stay below 65504, else float32.
     """
-    if place.backend == "cpu" or place.dtypes.bf16 != "emulated":
+    if place.backend == "cpu" or place.dtypes.bf16 not in ("emulated", "none"):
         return
     tried, fp16 = mismatch.tried("bf16/fp32") if mismatch else (), range_of(model, cast, asked)
     advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked, fp16) or (_without_bf16(place, fp16),)
     if cast and cast.how == "real-run":
         advice = ways_out(cast, place, asked, model, packages, but="bf16") or (_untried_fp32(cast, model, packages),)
     concern = concerned("bf16", place, asked, model=model, checkpoint=checkpoint, packages=packages)
+    message = say("{title} has no bfloat16 arithmetic: bf16 is emulated", title=place.label)
+    if place.dtypes.bf16 == "none":
+        message = say("{title} has no bfloat16 at all", title=place.label)
     yield Problem(
-        message=say("{title} has no bfloat16 arithmetic: bf16 is emulated", title=place.label),
+        message=message,
         evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
         severity=Severity.ERROR if concern and place.backend != "mps" else None,
         fixes=advice,
@@ -101,8 +105,11 @@ def bf16_flag_misleads(
         evidence.append(
             say("in torch {version} the call means: {means} ({source})", version=torch.version, means=means["bare_means"], source=means["source"])
         )
+    message = say("torch says bf16 is supported = {flag}; by the tables it is {truth} on {title}", flag=flag, truth=truth, title=place.title)
+    if not precision:
+        message = say("torch would say bf16 is supported = {flag}; by the tables it is {truth} on {title}", flag=flag, truth=truth, title=place.title)
     yield Problem(
-        message=say("torch says bf16 is supported = {flag}; by the tables it is {truth} on {title}", flag=flag, truth=truth, title=place.title),
+        message=message,
         evidence=tuple(evidence),
         fixes=(
             Fix(
@@ -152,7 +159,7 @@ def native_format_fails(torch: Torch, place: Place, precision: Precision) -> Ite
         return
     for dtype in HALVES:
         failed = precision.refused(dtype)
-        if place.dtypes.of(dtype) == "native" and failed and (place.kind != "cpu" or dtype == "fp32"):
+        if place.dtypes.of(dtype) == "native" and failed and (place.backend != "cpu" or dtype == "fp32"):
             yield Problem(
                 message=say(
                     "{dtype} is native on {title}, but {names} failed", dtype=dtype, title=place.title, names=", ".join(one.name for one in failed)
@@ -193,7 +200,8 @@ def half_precision_slow_on_this_cpu(
         return
     slow = [dtype for dtype in ("fp16", "bf16") if is_slow(dtype, place, precision)]
     if slow:
-        message = say("this CPU has no instructions for {formats}: matrix products in it are slow", formats=say(" and ").join(slow))
+        this = place.title if place.kind == "target" else say("this CPU")
+        message = say("{this} has no instructions for {formats}: matrix products in it are slow", this=this, formats=say(" and ").join(slow))
         if any(place.dtypes.of(dtype) == "native" for dtype in slow):
             message = say("matrix products in {formats} are slow on this CPU", formats=say(" and ").join(slow))
         yield Problem(
@@ -204,17 +212,17 @@ def half_precision_slow_on_this_cpu(
                 *measured(slow, cast),
             ),
             severity=Severity.WARNING if any(asked.concerns(dtype) for dtype in slow) else None,
-            fixes=_in_fp32(cast, model, packages),
+            fixes=_in_fp32(place, cast, model, packages),
         )
 
 
-def _in_fp32(cast: Cast | None, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:
+def _in_fp32(place: Place, cast: Cast | None, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:
     """A model that was run in fp32 is proof of it."""
     title = say("Use float32 on the CPU")
     ran = next((one for one in cast.trials if one.computes_in == "fp32" and one.status == "passed"), None) if cast else None
     if cast and ran and cast.how == "real-run":
         return (Fix(title=title, code=proven_line(ran, cast, model, packages), trial=Tried.of(ran)),)
-    return (Fix(title=title, code=FLOAT, trial=untried(say("its speed was not measured here"))),)
+    return (Fix(title=title, code=FLOAT, trial=elsewhere(place, say("its speed was not measured here"))),)
 
 
 @rule("IVD205", severity=Severity.WARNING)
@@ -273,8 +281,8 @@ def tf32_on(torch: Torch, place: Place, environ: Environ | None) -> Iterator[Pro
 
 
 def _driven(place: Place, torch: Torch) -> bool:
-    """Whether torch drives it, or would."""
-    return place.reachable or (place.kind == "target" and bool(torch.cuda or torch.hip))
+    """Whether torch drives it, or would: a build for the other vendor does not."""
+    return place.reachable or (place.kind == "target" and backend_of(torch) == place.backend)
 
 
 @rule("IVD207", severity=Severity.NOTE)

@@ -125,7 +125,7 @@ def _product(failure: Failure, first: str, second: str) -> str:
 def _products(failure: Failure, first: str, second: str, place: Place | None) -> Iterator[Fix]:
     target = common(place, first, second)
     on_cpu = "m1 and m2" in failure.message
-    device = place.kind if place is not None and place.kind in ("cpu", "mps", "xpu") else "cuda"
+    device = place.backend if place is not None and place.backend in ("cpu", "mps", "xpu") else "cuda"
     cast = fix(
         say("Cast the tensor that was made in the other dtype to the dtype of the weight it meets"),
         "cast-input",

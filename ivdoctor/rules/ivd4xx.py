@@ -156,7 +156,7 @@ def agreeing_dtypes_fail(
 
 def _unless_emulated(place: Place, cell: Cell, asked: Asked) -> Severity | None:
     """Nobody asked for it and nobody should: IVD201 and IVD205 say why."""
-    emulated = place.kind != "cpu" and place.dtypes.of(cell.model) == "emulated"
+    emulated = place.backend != "cpu" and place.dtypes.of(cell.model) == "emulated"
     return Severity.WARNING if emulated and not asked.concerns(cell.model) else None
 
 
@@ -165,14 +165,14 @@ def _category(place: Place, cell: Cell) -> str:
         return "fp16-overflow" if cell.model == "fp16" and cell.attempt.relative_l2 < 0 else ""
     if cell.model == "bf16":
         return "bf16-op-unsupported"
-    return "cpu-half-op-unsupported" if place.kind == "cpu" and cell.model == "fp16" else ""
+    return "cpu-half-op-unsupported" if place.backend == "cpu" and cell.model == "fp16" else ""
 
 
 def _why_on_the_cpu(place: Place, driver: Driver | None, gpu: Gpu | None) -> tuple[Fix, ...]:
     """A half-precision model on the CPU of a machine with a GPU is there by mistake more often than not."""
     seen = list(gpu.devices) if gpu else []
     named = [device.name for device in seen] or ([device.name for device in driver.devices] if driver else [])
-    if place.kind != "cpu" or not named:
+    if place.backend != "cpu" or not named:
         return ()
     title = say("Ask why the tensor is on the CPU: this machine has {names}", names=", ".join(dict.fromkeys(named)))
     kind = "cuda" if seen and seen[0].kind == "rocm" else seen[0].kind if seen else ""
@@ -258,7 +258,7 @@ def _of_inputs(cast: Cast, one: Fed, place: Place, asked: Asked, model: Model | 
         for trial in cast.trials
         if trial.remedy == "cast-input" and trial.case == one.case and sound(cast, one.model, asked.limits)
     )
-    if cure and (place.kind == "cpu" or place.dtypes.of(one.model) not in {"emulated", "none"}):
+    if cure and (place.backend == "cpu" or place.dtypes.of(one.model) not in {"emulated", "none"}):
         return cure
     others = ways_out(cast, place, asked, model, packages, but=one.model)
     return (*(fix if INPUTS in fix.code else replace(fix, code=f"{fix.code}\n{INPUTS}") for fix in others), *cure)

@@ -28,13 +28,13 @@ def operator_refuses_dtype(place: Place, precision: Precision, torch: Torch, ask
     for dtype in HALVES:
         failed = precision.refused(dtype)
         native = place.dtypes.of(dtype) == "native"
-        if not failed or (native and (place.kind != "cpu" or dtype == "fp32")):
+        if not failed or (native and (place.backend != "cpu" or dtype == "fp32")):
             continue
         yield Problem(
             message=say("{dtype} on {place}: {names} cannot be used", dtype=dtype, place=place.name, names=", ".join(one.name for one in failed)),
             evidence=tuple(f"{one.name}: {one.message or say('wrong result, relative L2 {error:.1e}', error=one.error)}" for one in failed),
             severity=Severity.ERROR if dtype == "fp32" or asked.concerns(dtype) else None,
-            category={"fp16": "cpu-half-op-unsupported", "bf16": "bf16-op-unsupported"}.get(dtype, "") if place.kind == "cpu" else "",
+            category={"fp16": "cpu-half-op-unsupported", "bf16": "bf16-op-unsupported"}.get(dtype, "") if place.backend == "cpu" else "",
             fixes=_ways_out(dtype, [one.name for one in failed], torch),
         )
 

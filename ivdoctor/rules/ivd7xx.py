@@ -159,7 +159,7 @@ def _category(step: Step, place: Place) -> str:
         return "fp16-overflow" if step.dtype == "fp16" else ""
     if step.dtype == "bf16":
         return "bf16-op-unsupported"
-    return "cpu-half-op-unsupported" if place.kind == "cpu" else ""
+    return "cpu-half-op-unsupported" if place.backend == "cpu" else ""
 
 
 def _update(step: Step, torch: Torch) -> tuple[Fix, ...]:
@@ -172,7 +172,7 @@ def _update(step: Step, torch: Torch) -> tuple[Fix, ...]:
 
 def _fixes(trials: tuple[Trial, ...], place: Place, asked: Asked, fp16: Range = "unknown") -> tuple[Fix, ...]:
     """The lines that are right in every format, then for each format the smallest change, the best format first."""
-    keep, only_slow = wanted(place, asked, fp16), place.kind == "cpu" and asked.dtype != "auto"
+    keep, only_slow = wanted(place, asked, fp16), place.backend == "cpu" and asked.dtype != "auto"
 
     def order(one: Trial) -> tuple[bool, int, bool, bool, int, int]:
         support, barred = SUPPORT.index(place.dtypes.of(one.computes_in)), one.computes_in == "fp16" and fp16 in BARRED

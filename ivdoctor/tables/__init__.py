@@ -93,7 +93,7 @@ def _by_capability(identifier: str) -> dict[str, str] | None:
     return {
         **row,
         "id": identifier,
-        "architecture": identifier,
+        "architecture": "",
         "chips": "",
         "fp64": "unknown",
         "int4": "unknown",

@@ -30,7 +30,7 @@ def settler(torch: Any, device: str) -> Callable[[], Any]:
     kind = device.partition(":")[0]
     if kind == "cpu":
         return lambda: None
-    if kind == "mps":
-        return torch.mps.synchronize  # type: ignore[no-any-return]  # torch 1.12 and newer, untyped in some
-    backend = getattr(torch, kind)
-    return lambda: backend.synchronize(device)
+    wait = getattr(getattr(torch, kind, None), "synchronize", None)
+    if wait is None:  # MPS before torch 2.0
+        return lambda: torch.zeros(1, device=device).item()
+    return wait if kind == "mps" else lambda: wait(device)

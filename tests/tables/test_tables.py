@@ -140,6 +140,8 @@ def test_a_newer_device_of_nvidias_loses_no_half_precision(row: dict[str, str]) 
 def test_identifiers_are_those_torch_gives() -> None:
     """`sm_` and digits, `gfx` and its hexadecimal number, or a name where torch gives none."""
     patterns = {"NVIDIA": r"sm_\d{2,3}", "AMD": r"gfx[0-9a-f]{3,4}", "Apple": r"m\d", "Intel": r"[a-z0-9]+"}
+    patterns |= {"Google": r"tpu-v\d[ep]?", "Huawei": r"ascend\d{3}[a-z]", "AWS": r"trn\d", "Graphcore": r"ipu\d+", "Cambricon": r"mlu\d+"}
+    patterns |= {"Moore Threads": r"mp_\d+"}
     assert [row["id"] for row in ARCHITECTURES if not re.fullmatch(patterns[row["vendor"]], row["id"])] == []
 
 
@@ -187,7 +189,7 @@ def test_an_architecture_is_found_by_identifier_and_title(identifier: str, title
 
 
 @pytest.mark.parametrize(
-    ("identifier", "title"), [("sm_140", "NVIDIA Unknown"), ("gfx1300", ""), ("", "A GPU nobody knows"), ("", ""), ("SM_75", "")]
+    ("identifier", "title"), [("sm_40", "NVIDIA Unknown"), ("gfx1300", ""), ("", "A GPU nobody knows"), ("", ""), ("SM_75", "")]
 )
 def test_an_unknown_architecture_is_none(identifier: str, title: str) -> None:
     """Not the nearest one: a guess would be a confident wrong answer."""

@@ -1,0 +1,266 @@
+"""All that the tables say of one target: as a page of text, and as JSON."""
+
+from collections.abc import Iterable, Iterator
+
+from .builds import Carrier, carriers, default_carrier, driver_floor
+from .catalogue import accelerators, memory, summary, wrapped
+from .facts import Place, release
+from .kernels import ENGINES, Engine, Kernel, engine_rows, kernels
+from .tables import DTYPES, newest, table
+from .text import say
+from .titles import Accelerator
+from .traps import MACHINES, Trap, newest_release, traps, wheel_source, wholesale
+
+INDEX = "https://download.pytorch.org/whl/"
+
+DRIVEN = {
+    "cpu": f"pip install torch --index-url {INDEX}cpu",
+    "mps": "pip install torch",
+    "xpu": f"pip install torch --index-url {INDEX}xpu",
+}
+"""What to install for a backend of whose builds the tables list no device code; XPU: docs.pytorch.org/docs/2.15/notes/get_start_xpu.html (2026-11-23)."""
+
+MEANING = """native: by a matrix unit, or by vector arithmetic at full rate. emulated: by conversion, or at a crippled rate. \
+none: no route in PyTorch or the usual engines."""
+
+SHOWN = 6
+"""Names of products that stand in a line; more are only counted."""
+
+
+def page(place: Place) -> str:
+    """What it is, its formats, what goes wrong there, the builds of torch, kernels and engines, and at the end all sources."""
+    rows, found = kernels(place), traps(place)
+    by_engine: dict[str, tuple[Engine, ...]] = {engine: engine_rows(engine, place) for engine in ENGINES}
+    told: tuple[Kernel | Engine | Trap, ...] = (*rows, *(row for known in by_engine.values() for row in known), *found)
+    parts = (_heading(place), _formats(place), _traps(found), _builds(place), _kernels(rows), _engines(by_engine), _sources(place, told))
+    return "\n\n".join("\n".join(part) for part in map(list, parts) if part) + "\n"
+
+
+def document(place: Place) -> str:
+    """The same as one JSON object; its keys are in the order of the page."""
+    import json
+
+    known = summary(
+        place.dtypes,
+        name=place.title,
+        vendor=place.vendor,
+        architecture=place.architecture,
+        identifier=identifier(place),
+        gib=place.memory_mib / 1024,
+    )
+    more = {
+        "count": place.count,
+        "understood": place.note,
+        "products": [one.product for one in products(place)],
+        "traps": [_fields(one) for one in traps(place)],
+        "builds": {machine: [_fields(one) for one in _carriers(place, machine)] for machine in MACHINES},
+        "install": {machine: command for machine in MACHINES if (command := install(place, machine))},
+        "kernels": [_fields(one) for one in kernels(place)],
+        "engines": [_fields(one) for engine in ENGINES for one in engine_rows(engine, place)],
+        "tables": newest(),
+    }
+    return json.dumps({**known, **more}, indent=2) + "\n"
+
+
+def identifier(place: Place) -> str:
+    """As in `architectures.csv`: `sm_75`, `gfx942`, `m2`; a processor's is its own name."""
+    if place.compute_capability:
+        return "sm_%d%d" % place.compute_capability
+    return place.gfx or next((row["id"] for row in table("accelerators") if row["product"] == place.name), place.name)
+
+
+def products(place: Place) -> tuple[Accelerator, ...]:
+    """The products of an architecture that was named itself; of a product there are none."""
+    if place.name != identifier(place):
+        return ()
+    return tuple(one for one in accelerators() if one.id == place.name and one.row == place.dtypes)
+
+
+def install(place: Place, machine: str) -> str:
+    """The command that brings a torch with code for the place; pinned where a newer one may have none. Empty where none is known."""
+    if place.backend in DRIVEN and not place.architecture.startswith("Gaudi"):
+        return DRIVEN[place.backend]
+    best = default_carrier(place.compute_capability, place.gfx, machine)
+    if not best:
+        return ""
+    usual = newest_release()["pypi_build" if machine == "x86_64" else "pypi_aarch64"]
+    if best.latest and best.build == usual:
+        return "pip install torch"
+    pinned = "torch" if best.latest else f'"torch=={best.torch_last}.*"'
+    return f"pip install {pinned} --index-url {INDEX}{best.build}"
+
+
+def _carriers(place: Place, machine: str) -> tuple[Carrier, ...]:
+    return carriers(place.compute_capability, place.gfx, machine) if place.compute_capability or place.gfx else ()
+
+
+def _fields(one: object) -> dict[str, object]:
+    return {name: getattr(one, name) for name in getattr(one, "__slots__", ())}
+
+
+def _heading(place: Place) -> Iterator[str]:
+    times = say("{number} x ", number=place.count) if place.count > 1 else ""
+    yield times + place.title
+    number = (
+        say("compute capability {major}.{minor}", major=place.compute_capability[0], minor=place.compute_capability[1])
+        if place.compute_capability
+        else ""
+    )
+    gib = memory(place.memory_mib / 1024)
+    size = say("up to {gib} GiB", gib=gib) if place.vendor == "Apple" else say("{gib} GiB each", gib=gib) if times else say("{gib} GiB", gib=gib)
+    what = dict.fromkeys(filter(None, (place.vendor, place.architecture, identifier(place), number, size if gib else "")))
+    yield f"  {', '.join(what)}"
+    if place.note:
+        yield from wrapped(say("Understood: {note}.", note=place.note))
+    if found := products(place):
+        more = say(", and {number} more", number=len(found) - SHOWN) if len(found) > SHOWN else ""
+        yield from wrapped(say("Products: {names}{more}.", names=", ".join(one.product for one in found[:SHOWN]), more=more))
+    yield say("  By the tables of {date}; nothing was run.", date=newest())
+
+
+def _formats(place: Place) -> Iterator[str]:
+    yield say("Number formats")
+    for dtype in DTYPES:
+        yield f"  {dtype:<8}  {place.dtypes.of(dtype)}"
+    if place.dtypes.note:
+        yield from wrapped(say("Note: {note}.", note=place.dtypes.note))
+    yield from wrapped(say(MEANING))
+
+
+def _traps(found: tuple[Trap, ...]) -> Iterator[str]:
+    if found:
+        yield say("What goes wrong here")
+    for one in found:
+        yield from wrapped(one.text, indent="    ", first="  - ")
+
+
+def _builds(place: Place) -> Iterator[str]:
+    yield say("PyTorch")
+    if not _carriers(place, MACHINES[0]) and not _carriers(place, MACHINES[1]):
+        yield from _without_code(place)
+        return
+    for machine in MACHINES:
+        found = _carriers(place, machine)
+        if not found:
+            yield say("  {machine}: no build with code for it is known", machine=machine)
+            continue
+        yield say("  {machine}: {reach}", machine=machine, reach=_reach(found))
+        yield f"    {install(place, machine)}"
+        width = max(len(one.build) for one in found)
+        for one in found:
+            yield f"      {one.build:<{width}}  {_span(one)}{_driver(one.build)}".rstrip()
+
+
+def _without_code(place: Place) -> Iterator[str]:
+    """Of what torch drives without device code of its own, or not at all."""
+    if command := install(place, MACHINES[0]):
+        yield f"  {command}"
+    if place.backend in ("cuda", "rocm"):
+        yield say("  No published build is known to carry code for it.")
+    elif not command:
+        yield say("  PyTorch's own builds do not drive it; the vendor's do.")
+    elif place.backend == "xpu":
+        yield say("  From torch 2.5; which devices each build carries code for is not in the tables.")
+    elif place.backend == "mps":
+        yield say("  On macOS for arm64, whose builds have MPS; it compiles its own kernels.")
+
+
+def _reach(found: tuple[Carrier, ...]) -> str:
+    """Over which releases of torch any build has code, and whether the newest has."""
+    releases = sorted((row["torch"] for row in table("torch_releases")), key=release)
+    first, last = min((one.torch_from for one in found), key=release), found[0].torch_last
+    begun = say("{first} or older", first=first) if first == releases[0] else first
+    if found[0].latest:
+        return say("from torch {first} to {last}, the newest", first=begun, last=last)
+    kind = "rocm" if found[0].build.startswith("rocm") else "cu"
+    if any(row["build"].startswith(kind) and not row["torch_before"] for row in table("wheels")):
+        return say("from torch {first} to {last}; the builds end there, {newest} has no code for it", first=begun, last=last, newest=releases[-1])
+    return say("from torch {first} to {last}; which code the builds of {newest} carry is not known", first=begun, last=last, newest=releases[-1])
+
+
+def _span(one: Carrier) -> str:
+    return (
+        say("torch {first} to {last}", first=one.torch_from, last=one.torch_last) if one.torch_from != one.torch_last else f"torch {one.torch_last}"
+    )
+
+
+def _driver(build: str) -> str:
+    digits = build.removeprefix("cu")
+    floor = driver_floor((int(digits[:-1]), int(digits[-1]))) if digits.isdecimal() else ""
+    return say(", Linux driver {floor} or newer", floor=floor) if floor else ""
+
+
+def _kernels(rows: tuple[Kernel, ...]) -> Iterator[str]:
+    if not rows:
+        return
+    yield say("Kernels and libraries, and what they do with a format")
+    names = list(dict.fromkeys(one.kernel for one in rows))
+    columns = [dtype for dtype in DTYPES if any(one.dtype == dtype for one in rows)]
+    cells = {(one.kernel, one.dtype): one.outcome for one in rows}
+    yield from _table([(say("kernel"), *columns), *((name, *(cells.get((name, dtype), ".") for dtype in columns)) for name in names)])
+    yield from wrapped(say("weight-only: unpacked to 16 bits for each product. slow: works, without the fast units. .: the tables do not say."))
+    for name in names:
+        yield from _notes(name, [(one.dtype, one.note or _said(one.message)) for one in rows if one.kernel == name])
+
+
+def _engines(rows: dict[str, tuple[Engine, ...]]) -> Iterator[str]:
+    known = {engine: {one.format: one for one in found} for engine, found in rows.items() if found}
+    if not known:
+        return
+    yield say("Engines, and what they do with a checkpoint")
+    formats = list(dict.fromkeys(format for found in known.values() for format in found))
+    head = (say("checkpoint"), *known)
+    yield from _table([head, *((format, *(found[format].outcome if format in found else "." for found in known.values())) for format in formats)])
+    yield from wrapped(
+        say("weight-only: unpacked to 16 bits for each product. dequantised: unpacked at load, in 16-bit memory. .: the tables do not say.")
+    )
+    for engine, found in known.items():
+        if not wholesale(rows[engine]):  # what goes wrong says so already
+            yield from _notes(engine, [(one.format, _advice(one)) for one in found.values()])
+
+
+def _said(message: str) -> str:
+    return f'"{message.rstrip(".")}"' if message else ""
+
+
+def _advice(one: Engine) -> str:
+    told = one.note or _said(one.message)
+    return told + (say("; instead: {instead}", instead=one.instead) if one.instead else "")
+
+
+def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for row in (rows[0], tuple("-" * width for width in widths), *rows[1:]):
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _notes(name: str, told: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """What is to be said of a kernel's or an engine's formats, equal words once; the formats are left out where it holds for all."""
+    by_text: dict[str, list[str]] = {}
+    for format, text in told:
+        by_text.setdefault(text, []).append(format)
+    for text, formats in by_text.items():
+        if text:
+            which = f" {', '.join(formats)}" if len(by_text) > 1 else ""
+            yield from wrapped(f"{name}{which}: {text}.", indent="    ", first="  - ")
+
+
+def _sources(place: Place, rows: Iterable[Kernel | Engine | Trap]) -> Iterator[str]:
+    """Each once, behind what it is the source of; of an engine it begins with the engine itself."""
+    told: dict[str, list[str]] = {place.dtypes.source: [say("formats")]} if place.dtypes.source else {}
+    for machine in MACHINES:
+        best = default_carrier(place.compute_capability, place.gfx, machine) if _carriers(place, machine) else None
+        if best:
+            told.setdefault(wheel_source(best.build, best.torch_last, machine), []).append(f"torch {best.torch_last}+{best.build} {machine}")
+    for one in rows:
+        if isinstance(one, Kernel):
+            told.setdefault(one.source, []).append(one.kernel)
+        elif isinstance(one, Engine):
+            told.setdefault(one.source, [])
+        elif not any(source in one.source for source in told):
+            told[one.source] = [say("what goes wrong")]
+    yield say("Sources")
+    for source, names in told.items():
+        engine, _, rest = source.partition(": ")
+        text = rest if not names and rest.lower().startswith(engine) else source
+        yield from wrapped(f"{', '.join(dict.fromkeys(names))}: {text}" if names else text, indent="    ", first="  - ")
