@@ -33,6 +33,12 @@ SAMPLES = {
 }
 """Machines of tests/machines that have a sample report, and what they are asked."""
 
+TARGETS = {
+    "target-t4-vllm": ["--target", "T4", "--dtype", "bf16", "--engine", "vllm", "--torch", "2.6+cu124"],
+    "target-a100-and-p40": ["--target", "A100-SXM4-80GB", "--target", "P40", "--dtype", "fp16", "--torch", "2.13"],
+}
+"""Hardware that is not here, of which there is a sample report."""
+
 TEXTS = ("explain-internvideo", "explain-vllm-t4")
 """Texts of tests/texts that have a sample report."""
 
@@ -118,11 +124,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def reports(session: nox.Session) -> None:
-    """Render reports/ from tests/machines and tests/texts; `-- --check` fails where a sample is stale."""
+    """Render reports/ from tests/machines, tests/texts and the tables; `-- --check` fails where a sample is stale."""
     install(session, ".")
     check = "--check" in session.posargs
     stale = []
     commands = {name: ["check", "--snapshot", str(HERE / "tests" / "machines" / f"{name}.json"), *asked] for name, asked in SAMPLES.items()}
+    commands |= {name: ["check", *asked] for name, asked in TARGETS.items()}
     commands |= {name: ["explain", str(HERE / "tests" / "texts" / f"{name}.txt")] for name in TEXTS}
     for name, command in commands.items():
         target = HERE / "reports" / name

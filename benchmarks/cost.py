@@ -46,6 +46,20 @@ def cost(command: list[str]) -> Cost:
     return Cost(**json.loads(done.stdout))
 
 
+OPERATORS = """
+import torch
+from ivdoctor.facts import Asked
+from ivdoctor.probes.precision import precision
+from ivdoctor.testing import a_place, a_torch_without_cuda
+if {run}:
+    precision(torch=a_torch_without_cuda(), place=a_place(), asked=Asked())
+"""
+"""What the live operators of a plain check cost: the difference of two programs, one that runs them and one that stops before."""
+
+
+OPERATORS_BOUND = 0.3
+
+
 def main() -> int:
     """Alternate all commands, take medians, compare."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
@@ -58,6 +72,11 @@ def main() -> int:
         "--help": [str(console), "--help"],
         "check": [str(console), "check"],
         "check --snapshot": [str(console), "check", "--snapshot", str(snapshot)],
+        "check --target": [str(console), "check", "--target", "T4", "--dtype", "bf16"],
+        "targets": [str(console), "targets"],
+        "targets T4": [str(console), "targets", "T4"],
+        "operators": [sys.executable, "-c", OPERATORS.format(run=True)],
+        "no operators": [sys.executable, "-c", OPERATORS.format(run=False)],
     }
     runs: dict[str, list[Cost]] = {name: [] for name in commands}
     for command in commands.values():
@@ -71,6 +90,9 @@ def main() -> int:
         ("check", "import torch", "wall", 1.5),
         ("check", "import torch", "peak", 1.4),
         ("check --snapshot", "--help", "cpu", 3.0),
+        ("check --target", "--help", "cpu", 4.0),
+        ("targets", "--help", "cpu", 3.0),
+        ("targets T4", "--help", "cpu", 3.0),
     ]
     print(f"{os.cpu_count()} cores, {rounds} rounds, {time.strftime('%Y-%m-%d')}")
     missed = 0
@@ -78,6 +100,9 @@ def main() -> int:
         top, bottom = (statistics.median(getattr(one, what) for one in runs[name]) for name in (mine, theirs))
         missed += top / bottom > bound
         print(f"{what:4} {mine:17} / {theirs:12} = {top / bottom:.2f} (bound {bound}; {top:.3f} / {bottom:.3f})")
+    operators, without, torch = (statistics.median(one.cpu for one in runs[name]) for name in ("operators", "no operators", "import torch"))
+    missed += (operators - without) / torch > OPERATORS_BOUND
+    print(f"cpu  the live operators / import torch = {(operators - without) / torch:.2f} (bound {OPERATORS_BOUND})")
     return int(missed > 0)
 
 

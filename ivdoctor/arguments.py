@@ -12,9 +12,11 @@ ALONE = {
     "targets": "nothing is run for a --target: it takes no {other}",
 }
 """What excludes other arguments, and why."""
-EXCLUDED = {"snapshot": ("model", "inputs", "targets"), "targets": ("inputs", "limits", "thorough", "repro")}
+EXCLUDED = {"snapshot": ("model", "inputs", "targets", "thorough"), "targets": ("inputs", "limits", "thorough", "repro")}
 SHOWN = {"model": "MODEL", "targets": "--target", "limits": "--limit"}
 """Arguments that are not written as they are called here."""
+TEXTS = ("model", "torch", "inputs", "snapshot", "repro")
+"""Arguments that are left out where they are not meant."""
 
 
 def asked_of(**given: Any) -> Any:
@@ -44,8 +46,9 @@ def asked_of(**given: Any) -> Any:
 
 def _fitting(given: dict[str, Any]) -> None:
     """Refuse what does not go together."""
-    if given.get("model") == "":
-        raise click.UsageError("MODEL is empty: is a variable unset?")
+    empty = next((name for name in TEXTS if given.get(name) == ""), None)
+    if empty:
+        raise click.UsageError(f"{SHOWN.get(empty, f'--{empty}')} is empty: is a variable unset?")
     for name, reason in ALONE.items():
         other = next((one for one in EXCLUDED[name] if given.get(name) and given.get(one)), None)
         if other:
@@ -120,14 +123,14 @@ def text_of(path: str | None) -> Any:
     return contextlib.nullcontext(sys.stdin.buffer)
 
 
-def place_of(name: str) -> Any:
-    """The place of this name, or one clear line."""
+def place_of(name: str, option: str = "--target: ") -> Any:
+    """The place of this name, or one clear line that begins with the option it was given by."""
     from .targets import AmbiguousTarget, UnknownTarget, target
 
     try:
         return target(name)
     except (UnknownTarget, AmbiguousTarget) as error:
-        raise click.UsageError(f"--target: {error}") from error
+        raise click.UsageError(f"{option}{error}") from error
 
 
 def snapshot_of(path: str) -> Any:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
-from .builds import Carrier, carriers, default_carrier, driver_floor
+from .builds import Carrier, driver_floor, usual
 from .catalogue import accelerators, memory, summary, wrapped
 from .facts import Place, release
-from .kernels import ENGINES, Engine, Kernel, engine_rows, kernels
+from .kernels import ENGINES, Engine, Kernel, kernels
 from .tables import DTYPES, newest, table
 from .text import say
 from .titles import Accelerator
-from .traps import MACHINES, Trap, newest_release, traps, wheel_source, wholesale
+from .traps import Trap, builds, engine_rows, first_torch, machines, newest_release, traps, wheel_source, wholesale
 
 INDEX = "https://download.pytorch.org/whl/"
 
@@ -18,10 +18,11 @@ DRIVEN = {
     "mps": "pip install torch",
     "xpu": f"pip install torch --index-url {INDEX}xpu",
 }
-"""What to install for a backend of whose builds the tables list no device code; XPU: docs.pytorch.org/docs/2.15/notes/get_start_xpu.html (2026-11-23)."""
+"""What to install for a backend of whose builds the tables list no device code."""
 
-MEANING = """native: by a matrix unit, or by vector arithmetic at full rate. emulated: by conversion, or at a crippled rate. \
-none: no route in PyTorch or the usual engines."""
+XPU = "PyTorch 2.15, notes/get_start_xpu, 2026-11-23"
+
+MEANING = "native: at full rate. emulated: by conversion, or at a crippled rate. none: no route in PyTorch or the usual engines."
 
 SHOWN = 6
 """Names of products that stand in a line; more are only counted."""
@@ -53,8 +54,8 @@ def document(place: Place) -> str:
         "understood": place.note,
         "products": [one.product for one in products(place)],
         "traps": [_fields(one) for one in traps(place)],
-        "builds": {machine: [_fields(one) for one in _carriers(place, machine)] for machine in MACHINES},
-        "install": {machine: command for machine in MACHINES if (command := install(place, machine))},
+        "builds": {machine: [_fields(one) for one in builds(place, machine)] for machine in machines(place)},
+        "install": {machine: command for machine in machines(place) if (command := install(place, machine))},
         "kernels": [_fields(one) for one in kernels(place)],
         "engines": [_fields(one) for engine in ENGINES for one in engine_rows(engine, place)],
         "tables": newest(),
@@ -80,18 +81,14 @@ def install(place: Place, machine: str) -> str:
     """The command that brings a torch with code for the place; pinned where a newer one may have none. Empty where none is known."""
     if place.backend in DRIVEN and not place.architecture.startswith("Gaudi"):
         return DRIVEN[place.backend]
-    best = default_carrier(place.compute_capability, place.gfx, machine)
+    best = usual(builds(place, machine), machine)
     if not best:
         return ""
-    usual = newest_release()["pypi_build" if machine == "x86_64" else "pypi_aarch64"]
-    if best.latest and best.build == usual:
+    default = newest_release()["pypi_build" if machine == "x86_64" else "pypi_aarch64"]
+    if best.latest and best.build == default:
         return "pip install torch"
     pinned = "torch" if best.latest else f'"torch=={best.torch_last}.*"'
     return f"pip install {pinned} --index-url {INDEX}{best.build}"
-
-
-def _carriers(place: Place, machine: str) -> tuple[Carrier, ...]:
-    return carriers(place.compute_capability, place.gfx, machine) if place.compute_capability or place.gfx else ()
 
 
 def _fields(one: object) -> dict[str, object]:
@@ -101,21 +98,26 @@ def _fields(one: object) -> dict[str, object]:
 def _heading(place: Place) -> Iterator[str]:
     times = say("{number} x ", number=place.count) if place.count > 1 else ""
     yield times + place.title
-    number = (
-        say("compute capability {major}.{minor}", major=place.compute_capability[0], minor=place.compute_capability[1])
-        if place.compute_capability
-        else ""
-    )
-    gib = memory(place.memory_mib / 1024)
-    size = say("up to {gib} GiB", gib=gib) if place.vendor == "Apple" else say("{gib} GiB each", gib=gib) if times else say("{gib} GiB", gib=gib)
-    what = dict.fromkeys(filter(None, (place.vendor, place.architecture, identifier(place), number, size if gib else "")))
-    yield f"  {', '.join(what)}"
+    major, minor = place.compute_capability or (0, 0)
+    number = say("compute capability {number}", number=f"{major}.{minor}") if place.compute_capability else ""
+    own = identifier(place)
+    what = (place.vendor, place.architecture, "" if own.lower() == place.architecture.lower() else own, number, _memory(place))
+    yield f"  {', '.join(filter(None, what))}"
     if place.note:
         yield from wrapped(say("Understood: {note}.", note=place.note))
     if found := products(place):
         more = say(", and {number} more", number=len(found) - SHOWN) if len(found) > SHOWN else ""
         yield from wrapped(say("Products: {names}{more}.", names=", ".join(one.product for one in found[:SHOWN]), more=more))
     yield say("  By the tables of {date}; nothing was run.", date=newest())
+
+
+def _memory(place: Place) -> str:
+    gib = memory(place.memory_mib / 1024)
+    if not gib:
+        return ""
+    if place.vendor == "Apple":
+        return say("up to {gib} GiB", gib=gib)
+    return say("{gib} GiB each", gib=gib) if place.count > 1 else say("{gib} GiB", gib=gib)
 
 
 def _formats(place: Place) -> Iterator[str]:
@@ -136,15 +138,15 @@ def _traps(found: tuple[Trap, ...]) -> Iterator[str]:
 
 def _builds(place: Place) -> Iterator[str]:
     yield say("PyTorch")
-    if not _carriers(place, MACHINES[0]) and not _carriers(place, MACHINES[1]):
+    if not any(builds(place, machine) for machine in machines(place)):
         yield from _without_code(place)
         return
-    for machine in MACHINES:
-        found = _carriers(place, machine)
+    for machine in machines(place):
+        found = builds(place, machine)
         if not found:
             yield say("  {machine}: no build with code for it is known", machine=machine)
             continue
-        yield say("  {machine}: {reach}", machine=machine, reach=_reach(found))
+        yield say("  {machine}: {reach}", machine=machine, reach=_reach(place, machine))
         yield f"    {install(place, machine)}"
         width = max(len(one.build) for one in found)
         for one in found:
@@ -153,22 +155,23 @@ def _builds(place: Place) -> Iterator[str]:
 
 def _without_code(place: Place) -> Iterator[str]:
     """Of what torch drives without device code of its own, or not at all."""
-    if command := install(place, MACHINES[0]):
+    if command := install(place, machines(place)[0]):
         yield f"  {command}"
     if place.backend in ("cuda", "rocm"):
         yield say("  No published build is known to carry code for it.")
     elif not command:
         yield say("  PyTorch's own builds do not drive it; the vendor's do.")
     elif place.backend == "xpu":
-        yield say("  From torch 2.5; which devices each build carries code for is not in the tables.")
+        yield say("  From torch 2.5 ({source}); what code each build carries is not in the tables.", source=XPU)
     elif place.backend == "mps":
-        yield say("  On macOS for arm64, whose builds have MPS; it compiles its own kernels.")
+        yield say("  On macOS for arm64.")
 
 
-def _reach(found: tuple[Carrier, ...]) -> str:
+def _reach(place: Place, machine: str) -> str:
     """Over which releases of torch any build has code, and whether the newest has."""
     releases = sorted((row["torch"] for row in table("torch_releases")), key=release)
-    first, last = min((one.torch_from for one in found), key=release), found[0].torch_last
+    found, first = builds(place, machine), first_torch(place, machine)
+    last = found[0].torch_last
     begun = say("{first} or older", first=first) if first == releases[0] else first
     if found[0].latest:
         return say("from torch {first} to {last}, the newest", first=begun, last=last)
@@ -198,7 +201,7 @@ def _kernels(rows: tuple[Kernel, ...]) -> Iterator[str]:
     columns = [dtype for dtype in DTYPES if any(one.dtype == dtype for one in rows)]
     cells = {(one.kernel, one.dtype): one.outcome for one in rows}
     yield from _table([(say("kernel"), *columns), *((name, *(cells.get((name, dtype), ".") for dtype in columns)) for name in names)])
-    yield from wrapped(say("weight-only: unpacked to 16 bits for each product. slow: works, without the fast units. .: the tables do not say."))
+    yield from wrapped(say("weight-only: unpacked for each product. slow: works, without the fast units. A dot: not in the tables."))
     for name in names:
         yield from _notes(name, [(one.dtype, one.note or _said(one.message)) for one in rows if one.kernel == name])
 
@@ -208,12 +211,10 @@ def _engines(rows: dict[str, tuple[Engine, ...]]) -> Iterator[str]:
     if not known:
         return
     yield say("Engines, and what they do with a checkpoint")
-    formats = list(dict.fromkeys(format for found in known.values() for format in found))
+    formats = [one for one in dict.fromkeys(row["format"] for row in table("engines")) if any(one in found for found in known.values())]
     head = (say("checkpoint"), *known)
     yield from _table([head, *((format, *(found[format].outcome if format in found else "." for found in known.values())) for format in formats)])
-    yield from wrapped(
-        say("weight-only: unpacked to 16 bits for each product. dequantised: unpacked at load, in 16-bit memory. .: the tables do not say.")
-    )
+    yield from wrapped(say("weight-only: unpacked for each product. dequantised: unpacked at load, in 16-bit memory. A dot: not in the tables."))
     for engine, found in known.items():
         if not wholesale(rows[engine]):  # what goes wrong says so already
             yield from _notes(engine, [(one.format, _advice(one)) for one in found.values()])
@@ -246,21 +247,21 @@ def _notes(name: str, told: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _sources(place: Place, rows: Iterable[Kernel | Engine | Trap]) -> Iterator[str]:
-    """Each once, behind what it is the source of; of an engine it begins with the engine itself."""
+    """Each once, behind what it is the source of; an engine's version that the source itself begins with is left out."""
     told: dict[str, list[str]] = {place.dtypes.source: [say("formats")]} if place.dtypes.source else {}
-    for machine in MACHINES:
-        best = default_carrier(place.compute_capability, place.gfx, machine) if _carriers(place, machine) else None
+    for machine in machines(place):
+        best = usual(builds(place, machine), machine)
         if best:
             told.setdefault(wheel_source(best.build, best.torch_last, machine), []).append(f"torch {best.torch_last}+{best.build} {machine}")
     for one in rows:
         if isinstance(one, Kernel):
             told.setdefault(one.source, []).append(one.kernel)
         elif isinstance(one, Engine):
-            told.setdefault(one.source, [])
+            engine, _, source = one.source.partition(": ")
+            told.setdefault(source, []).extend([] if source.lower().startswith(engine) else [engine])
         elif not any(source in one.source for source in told):
             told[one.source] = [say("what goes wrong")]
     yield say("Sources")
     for source, names in told.items():
-        engine, _, rest = source.partition(": ")
-        text = rest if not names and rest.lower().startswith(engine) else source
-        yield from wrapped(f"{', '.join(dict.fromkeys(names))}: {text}" if names else text, indent="    ", first="  - ")
+        about = f"{', '.join(dict.fromkeys(names))}: " if names else ""
+        yield from wrapped(about + source, indent="    ", first="  - ")

@@ -35,6 +35,10 @@ def collect(asked: Asked | None = None, *, told: Callable[[str], None] = lambda 
     """
     from datetime import datetime, timezone
 
+    today = datetime.now(tz=timezone.utc).date().isoformat()
+    if asked and asked.targets and not asked.model:
+        return Snapshot(collected=today, outcomes=())  # nothing here bears on hardware that is elsewhere
+
     from .collection import collect as look
 
     if asked and asked.model:
@@ -44,7 +48,7 @@ def collect(asked: Asked | None = None, *, told: Callable[[str], None] = lambda 
     registered = plugins()
     redactor = Redactor(Identity.here())
     outcomes = [*look(registered.probes, asked, told=told), *registered.broken("probes")]
-    return Snapshot(collected=datetime.now(tz=timezone.utc).date().isoformat(), outcomes=tuple(map(redactor.outcome, outcomes)))
+    return Snapshot(collected=today, outcomes=tuple(map(redactor.outcome, outcomes)))
 
 
 def check(
@@ -76,11 +80,13 @@ def check(
 
 def _elsewhere(asked: Asked) -> tuple[tuple[Place, ...], tuple[Outcome, ...]]:
     """The targets as places, each once, and the torch that is supposed there."""
+    if not asked.targets:
+        return (), ()
     from .builds import build, machine_of
     from .targets import target
 
     found = {place.name: place for place in map(target, asked.targets)}
-    if not (asked.torch and found):
+    if not asked.torch:
         return tuple(found.values()), ()
     torch = build(asked.torch, machine_of(*found.values()))
     return tuple(found.values()), (Outcome(subject="torch", status="ok", fact=torch),)

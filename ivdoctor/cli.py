@@ -213,12 +213,14 @@ def targets(name: str | None, format: str, **filters: Any) -> int:
     """
     from . import catalogue
 
-    if name is not None:
+    if name == "":
+        raise click.UsageError("NAME is empty: is a variable unset?")
+    if name:
         if any(one not in (None, ()) for one in filters.values()):
             raise click.UsageError("--vendor, --arch, --memory and --dtype are about the list: they do not go with a NAME")
         from . import catalogue_page as one
 
-        place = place_of(name)
+        place = place_of(name, option="")
         _say(one.document(place) if format == "json" else one.page(place))
         return 0
     try:
@@ -226,7 +228,9 @@ def targets(name: str | None, format: str, **filters: Any) -> int:
     except catalogue.UnknownChoice as error:
         raise click.UsageError(str(error)) from error
     if not found:
-        click.echo("no accelerator of the tables is all of that", err=True)
+        from .text import say
+
+        click.echo(say("no accelerator of the tables is all of that"), err=True)
     _say(catalogue.document(found) if format == "json" else catalogue.listing(found))
     return 0
 

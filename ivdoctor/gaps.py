@@ -10,6 +10,9 @@ from .kernels import engine_rows
 from .outcome import BROKEN, Outcome
 from .text import say
 
+BUILT_FOR = ("cuda", "rocm", "cpu")
+"""What the builds of `wheels.csv` drive; of others nothing is known there."""
+
 
 def gaps_in(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iterable[Place]) -> list[str]:
     """One sentence each; for a target only what the tables leave open."""
@@ -41,11 +44,17 @@ def untold(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
     asked, model, checkpoint, packages = (_or_none(shared, kind) for kind in (Asked, Model, Checkpoint, Packages))
     if model or asked.model:
         yield say("the model was not run: {title} is not here", title=place.title)
-    for dtype in dict.fromkeys(filter(None, (meant(asked, model, checkpoint, packages), asked.input_dtype))):
-        if place.dtypes.of(dtype) == "unknown":
-            yield say("whether {title} computes {dtype} natively is not known: {note}", title=place.title, dtype=dtype, note=place.dtypes.note)
-    if asked.engine and not engine_rows(asked.engine, place):
+    dtype = meant(asked, model, checkpoint, packages)
+    for one in dict.fromkeys(filter(None, (dtype, asked.input_dtype))):
+        if place.dtypes.of(one) == "unknown":
+            yield say("whether {title} computes {dtype} natively is not known: {note}", title=place.title, dtype=one, note=place.dtypes.note)
+    formats = {one.format for one in engine_rows(asked.engine, place)} if asked.engine else set()
+    if asked.engine and not formats:
         yield say("what {engine} takes on {title} is not known", engine=asked.engine, title=place.title)
+    elif asked.engine and dtype and dtype not in formats:
+        yield say("whether {engine} takes {dtype} on {title} is not known", engine=asked.engine, dtype=dtype, title=place.title)
+    if asked.torch and place.backend not in BUILT_FOR:
+        yield say("whether torch {version} is built for {title} is not known", version=asked.torch, title=place.title)
 
 
 def unrun(outcomes: Iterable[Outcome], place: Place, shared: Mapping[type, Any]) -> Iterator[str]:

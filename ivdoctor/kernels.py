@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from .facts import Place, Support, release
 from .tables import table
 from .text import say
+from .wheels import EXACT
 
 EngineName = Literal["transformers", "vllm", "sglang", "tensorrt-llm"]
 
@@ -20,6 +21,9 @@ VENDORS = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "xpu": "Intel", "cpu
 
 COLUMN = {"fp8": "fp8_e4m3", "mxfp4": "fp4", "nvfp4": "fp4"}
 """The dtype column that an engine's format computes in, where its name differs."""
+
+OWN = ("sdpa", "cudnn", "scaled_mm", "grouped_mm")
+"""Kernels that come with torch itself."""
 
 CONVERTED: tuple[Support, ...] = ("emulated", "none")
 """What a device says of a format that no kernel there can make native."""
@@ -114,7 +118,7 @@ def _engine(row: dict[str, str], place: Place) -> Engine:
         outcome=outcome,  # type: ignore[arg-type]  # the suite checks the words
         note=row["note"],
         message=_filled(row["message"], place),
-        instead=row["instead"],
+        instead="" if "float16" in row["instead"].replace("bfloat16", "") and place.dtypes.fp16 in CONVERTED else row["instead"],
         auto=row["auto"],
         source=f"{row['engine']} {row['versions']}: {row['source']} ({row['date']})",
     )
@@ -129,6 +133,10 @@ def _applies(row: dict[str, str], place: Place) -> bool:
     vendor = place.vendor or VENDORS.get(place.backend, "")
     if row["vendor"] != vendor or not _known(place):
         return False
+    if place.kind == "target" and not place.backend:
+        return False  # another accelerator of that vendor's: Gaudi is no GPU of Intel's
+    if place.compute_capability in EXACT and not row.get("kernel", "").startswith(OWN):
+        return False  # whether a library's own code was built for an integrated GPU no table tells
     if vendor != "NVIDIA":
         return not row["since"] or (place.gfx or place.architecture) in row["since"].split(";")
     capability = place.compute_capability

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
-from .builds import carriers
+from .builds import Carrier, carriers, machine_of
 from .catalogue import FORMAT, NAMED, notes
 from .facts import FP16_MAX, HALVES, Place, release
-from .kernels import CONVERTED, ENGINES, Engine, Kernel, engine_rows, kernels
+from .kernels import CONVERTED, ENGINES, Engine, Kernel, kernels
+from .kernels import engine_rows as _engine_rows
 from .tables import newest, table
 from .text import say
-from .wheels import EXACT
+from .wheels import EXACT, carries
 
 WARNINGS = ("FNUZ", "flush", "one pass", "out of ROCm", "graphs only", "discontinued", "no tensor cores", "no matrix unit", "no sm_")
 """Words of a row's note that a user should know before a first run."""
@@ -34,6 +36,23 @@ def traps(place: Place) -> tuple[Trap, ...]:
     rows = kernels(place)
     found = (*_halves(place), *_flag(place), *_told(place), *_fp8(place), *_attention(rows), *_refusals(rows))
     return (*found, *_code(place), *_limits(place), *_engines(place))
+
+
+@cache
+def builds(place: Place, machine: str) -> tuple[Carrier, ...]:
+    """`carriers` of a place, once: of one without compute capability or gfx number there are none."""
+    return carriers(place.compute_capability, place.gfx, machine) if place.compute_capability or place.gfx else ()
+
+
+def machines(place: Place) -> tuple[str, ...]:
+    """The processors that a device may stand beside: NVIDIA's superchips and Jetsons have their own."""
+    return MACHINES if machine_of(place) == MACHINES[0] else MACHINES[1:]
+
+
+@cache
+def engine_rows(engine: str, place: Place) -> tuple[Engine, ...]:
+    """As in `kernels`, once for each place."""
+    return _engine_rows(engine, place)
 
 
 def newest_release() -> dict[str, str]:
@@ -64,7 +83,7 @@ def _flag(place: Place) -> Iterator[Trap]:
     if not rows or place.dtypes.bf16 not in CONVERTED:
         return
     row = rows[-1]
-    if not any(release(one.torch_last) >= release(row["torch_from"]) for one in carriers(place.compute_capability, place.gfx)):
+    if not any(release(one.torch_last) >= release(row["torch_from"]) for one in builds(place, machines(place)[0])):
         return
     ask = say("; ask {call}", call="torch.cuda.is_bf16_supported(including_emulation=False)") if row["argument"] == "yes" else ""
     text = say(
@@ -134,12 +153,15 @@ def _refusals(rows: tuple[Kernel, ...]) -> Iterator[Trap]:
 
 def _code(place: Place) -> Iterator[Trap]:
     """What torch's published builds carry for the device."""
-    if place.backend not in ("cuda", "rocm") or not (place.compute_capability or place.gfx):
+    if place.backend not in ("cuda", "rocm"):
         return
     row = newest_release()
-    every = [(machine, one) for machine in MACHINES for one in carriers(place.compute_capability, place.gfx, machine)]
+    every = [(machine, one) for machine in machines(place) for one in builds(place, machine)]
     if place.compute_capability in EXACT:
-        yield Trap(text=say("An integrated GPU: it runs only code built for it, not its generation's."), source=place.dtypes.source)
+        yield Trap(
+            text=say("An integrated GPU: it runs only code built for it, not its generation's. That holds for every package below."),
+            source=place.dtypes.source,
+        )
     if not every:
         source = say("the lists of device code in {file}, {date}", file="wheels.csv", date=newest())
         yield Trap(text=say("No published build of torch is known to carry code for it."), source=source)
@@ -159,10 +181,23 @@ def _code(place: Place) -> Iterator[Trap]:
         yield Trap(
             text=text, source=f"{wheel_source(last.build, last.torch_last, machine)}; {wheel_source(row['pypi_build'], row['torch'], machine)}"
         )
-    machine, first = min(every, key=lambda one: release(one[1].torch_from))
-    if release(first.torch_from) > min(release(one["torch"]) for one in table("torch_releases")):
-        source = wheel_source(first.build, first.torch_from, machine)
-        yield Trap(text=say("torch before {version} has no code for it.", version=first.torch_from), source=source)
+    first = min((first_torch(place, machine) for machine in machines(place) if builds(place, machine)), key=release)
+    if release(first) > min(release(one["torch"]) for one in table("torch_releases")):
+        sources = [_source(one) for one in _wheels(place, machines(place)) if one["torch_from"] == first]
+        yield Trap(text=say("torch before {version} has no code for it.", version=first), source="; ".join(dict.fromkeys(sources)))
+
+
+def first_torch(place: Place, machine: str) -> str:
+    """The oldest release of torch of which a build has code for the place; there is one."""
+    return min((row["torch_from"] for row in _wheels(place, (machine,))), key=release)
+
+
+def _wheels(place: Place, machines: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """The rows of the builds that carry a place; `carriers` tells of each build the newest stretch alone."""
+    for row in table("wheels"):
+        able = place.gfx in row["arch_list"].split() if place.gfx else carries(tuple(row["arch_list"].split()), place.compute_capability or (0, 0))
+        if able and row["machine"] in machines:
+            yield row
 
 
 def wheel_source(build: str, torch: str, machine: str) -> str:

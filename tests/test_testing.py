@@ -147,7 +147,10 @@ def test_a_place_has_the_row_of_its_identifier() -> None:
     assert a_place("gfx942").kind == "rocm"
     assert a_place("mps", "Apple M3 Max").dtypes.bf16 == "native"
     assert a_place(features=("amx_bf16",)).dtypes.bf16 == "native"
-    assert a_place("sm_140").dtypes.bf16 == "unknown"
+    assert a_place("gfx1300").dtypes.bf16 == "unknown"
+    assert a_place("xpu", "Unheard-of").dtypes.bf16 == "unknown"
+    assert a_place("sm_140").dtypes.bf16 == "native"
+    assert a_place("sm_140").dtypes.source.startswith("derived from sm_121")
     assert a_place("sm_75", reachable=False).reachable is False
     with pytest.raises(ValueError, match="'sm75' is none of"):
         a_place("sm75")
@@ -158,7 +161,18 @@ def test_a_precision_works_but_for_the_odd_operations() -> None:
     precision = a_precision(an_operation("bf16", "conv2d", "refused"), bf16_flag=True)
     assert len(precision.operations) == 15
     assert [(one.dtype, one.name) for one in precision.operations if one.status != "works"] == [("bf16", "conv2d")]
+    assert not any(one.ratio for one in precision.operations)
     assert precision.bf16_flag is True
+
+
+def test_a_precision_may_be_timed_and_have_rarer_operations() -> None:
+    """A ratio is of all operations of a format but the odd ones; what is no everyday operator stands last."""
+    precision = a_precision(an_operation("fp16", "fft", "no"), an_operation("bf16", "conv2d", ratio=1.0), ratios={"bf16": 60.0})
+    assert (len(precision.operations), precision.operations[-1].name) == (16, "fft")
+    assert [one.name for one in precision.timed("bf16")] == ["matmul", "linear", "attention", "layer_norm", "conv2d"]
+    assert (precision.timed("fp16"), [one.name for one in precision.lacking("fp16")]) == ((), ["fft"])
+    fp8 = a_precision(an_operation("fp8_e4m3", "matmul"))
+    assert [one.dtype for one in fp8.operations[-2:]] == ["bf16", "fp8_e4m3"]
 
 
 @pytest.mark.parametrize("category", sorted({row["category"] for row in table("message_examples")}))

@@ -1,4 +1,4 @@
-"""The process rooms are forked from: it has imported torch and nothing more, so a room costs milliseconds."""
+"""The process rooms are forked from: it has imported torch, and of ivdoctor what every room needs, so that a room costs milliseconds."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def main() -> None:
     linux.adopt_orphans()
     control = socket.socket(fileno=int(sys.argv[-1]))
     control.set_inheritable(False)
-    from .. import codec  # what every room needs is imported here once
+    from .. import codec, facts, probe, tables  # noqa: F401  # what every room needs is imported here once
 
     codec.dump({})
     while True:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..evidence import concerned
-from ..facts import COLLAPSED, HALVES, TORCH_NAME, Asked, Checkpoint, Gpu, Host, Model, Operation, Packages, Place, Precision, Torch, release
+from ..facts import COLLAPSED, HALVES, TORCH_NAME, Asked, Checkpoint, Environ, Gpu, Host, Model, Packages, Place, Precision, Torch, release
 from ..finding import Fix, Problem, Severity
 from ..kernels import mps_limit
 from ..rule import rule
@@ -12,7 +12,7 @@ from ..text import say
 from ._remedies import elsewhere, untried
 
 DARWIN_TO_MACOS = {20: 11, 21: 12, 22: 13, 23: 14, 24: 15, 25: 26}
-"""The kernel's major release to that of macOS."""
+"""The kernel's major release to that of macOS; a newer kernel is not of an older macOS than the last."""
 
 
 @rule("IVD210", severity=Severity.NOTE)
@@ -33,29 +33,23 @@ def run_and_tables_differ(place: Place, precision: Precision) -> Iterator[Proble
         if support == "native" and dtype != "fp64":
             slow = [one for one in ran if one.collapsed]
             if slow:
-                yield _differs(place, dtype, support, say("{names} slower than fp32", names=", ".join(f"{one.name} {one.ratio:g}x" for one in slow)))
+                found = say("{names} the time of fp32", names=", ".join(f"{one.name} {one.ratio:g}x" for one in slow))
+                way_out = say("Believe the run; unset what caps the instructions, or update torch")
+                why = (say("run here: from {ratio:g} times on no conversion explains it", ratio=COLLAPSED),)
+                yield _differs(place, dtype, found, way_out, *why)
         elif support == "none" and ran and all(one.status == "works" for one in ran):
-            yield _differs(place, dtype, support, say("{names} ran and gave right results", names=_names(ran)))
+            found = say("{names} ran and gave right results", names=", ".join(one.name for one in ran))
+            yield _differs(place, dtype, found, say("Believe the run, and send the snapshot of `ivdoctor collect`"))
 
 
-def _differs(place: Place, dtype: str, support: str, found: str) -> Problem:
+def _differs(place: Place, dtype: str, found: str, way_out: str, *more: str) -> Problem:
+    support = place.dtypes.of(dtype)
     return Problem(
         message=say("{dtype} is {support} on {title} by the tables; here {found}", dtype=dtype, support=support, title=place.title, found=found),
-        evidence=(
-            say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),
-            say("run here: from {ratio:g} times on no conversion explains it", ratio=COLLAPSED),
-        ),
+        evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source), *more),
         severity=Severity.WARNING if support == "native" else None,
-        fixes=(
-            Fix(
-                title=say("Believe the run; unset what caps the instructions, or update torch"), kind="setting", trial=untried(say("it is what ran"))
-            ),
-        ),
+        fixes=(Fix(title=way_out, kind="setting", trial=untried(say("it is what ran"))),),
     )
-
-
-def _names(ran: list[Operation]) -> str:
-    return ", ".join(one.name for one in ran)
 
 
 @rule("IVD211", severity=Severity.NOTE)
@@ -73,7 +67,9 @@ def fp8_without_hardware(place: Place, model: Model | None, checkpoint: Checkpoi
     if place.backend == "cpu" or place.dtypes.fp8_e4m3 not in ("emulated", "none"):
         return
     stored = (checkpoint.dtype if checkpoint else "").startswith("float8") or (model is not None and "fp8" in model.quantization)
-    how = say("weights only") if place.dtypes.fp8_e4m3 == "emulated" else say("not at all")
+    how = say("fp8 weights are converted, or not taken")
+    if place.dtypes.fp8_e4m3 == "emulated":
+        how = say("fp8 weights can stay packed, and are converted before each product")
     yield Problem(
         message=say("{title} has no fp8 arithmetic: {how}", title=place.label, how=how),
         evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
@@ -89,7 +85,7 @@ def fp8_without_hardware(place: Place, model: Model | None, checkpoint: Checkpoi
 
 
 @rule("IVD212", severity=Severity.WARNING)
-def devices_of_several_generations(gpu: Gpu) -> Iterator[Problem]:
+def devices_of_several_generations(gpu: Gpu, environ: Environ | None) -> Iterator[Problem]:
     """
     The accelerators of this machine do not carry the same formats.
 
@@ -113,8 +109,10 @@ def devices_of_several_generations(gpu: Gpu) -> Iterator[Problem]:
     if not weak:
         return
     told = "; ".join(say("{title} has no native {dtypes}", title=name, dtypes=", ".join(dtypes)) for name, dtypes in weak.items())
-    strong = [str(one.index) for one in gpu.devices if one.name not in weak]
     variable = "HIP_VISIBLE_DEVICES" if gpu.devices[0].kind == "rocm" else "CUDA_VISIBLE_DEVICES"
+    shown = [one.strip() for one in ((environ.get(variable) if environ else None) or "").split(",") if one.strip()]
+    named = dict(enumerate(shown))  # torch counts what the variable leaves, and the variable counts all
+    strong = [named.get(one.index, str(one.index)) for one in gpu.devices if one.name in rows and one.name not in weak]
     together = Fix(
         title=say("Use the devices that carry them all") if strong else say("Use one generation at a time"),
         kind="setting",
@@ -147,16 +145,19 @@ def mps_lacks_a_format(
     if place.backend != "mps":
         return
     version = release(torch.version) if torch else None
-    macos = DARWIN_TO_MACOS.get(release(host.release)[0]) if host and host.system == "Darwin" and release(host.release) else None
+    kernel = release(host.release)[:1] if host and host.system == "Darwin" else ()
+    macos = DARWIN_TO_MACOS.get(min(*kernel, max(DARWIN_TO_MACOS))) if kernel else None
     for dtype in ("bf16", "fp64", "fp8_e4m3"):
         row = mps_limit(dtype, version or (999,), macos)
         if row is None:
             continue
         certain = macos is not None or not row["macos_before"]
         asked_for = dtype in HALVES and concerned(dtype, place, asked, model=model, checkpoint=checkpoint, packages=packages)
-        until = "" if certain else say("; its macOS is not known")
+        message = say("MPS takes no {dtype} here: {message}", dtype=TORCH_NAME[dtype], message=row["message"])
+        if not certain:
+            message = say("MPS takes {dtype} from macOS {macos} on, and the macOS is not known", dtype=TORCH_NAME[dtype], macos=row["macos_before"])
         yield Problem(
-            message=say("MPS takes no {dtype} here: {message}", dtype=TORCH_NAME[dtype], message=row["message"]) + until,
+            message=message,
             evidence=(f"{row['source']} ({row['date']})",),
             severity=None if not asked_for else Severity.ERROR if certain else Severity.WARNING,
             fixes=(
@@ -165,5 +166,15 @@ def mps_lacks_a_format(
                     code="tensor = tensor.to(torch.float32).to('mps')",
                     trial=elsewhere(place, say("it is a line of the caller's code")),
                 ),
+                *_update(row, place),
             ),
         )
+
+
+def _update(row: dict[str, str], place: Place) -> tuple[Fix, ...]:
+    """What would lift a limit, where something would."""
+    software, version = ("macOS", row["macos_before"]) if row["macos_before"] else ("torch", row["torch_before"])
+    if not version or row["dtype"] not in HALVES:
+        return ()
+    title = say("Update {software} to {version} or newer", software=software, version=version)
+    return (Fix(title=title, kind="command" if software == "torch" else "hardware", trial=elsewhere(place, say("ivdoctor installs nothing"))),)

@@ -15,6 +15,7 @@ from ._remedies import caveat, elsewhere, fixes, range_of, untried, wanted
 from ._slow import how_slow, is_slow, measured, timed, times
 
 FLOAT = "model = model.float()\npixel_values = pixel_values.float()"
+BFLOAT = "model = model.to(torch.bfloat16)\npixel_values = pixel_values.to(torch.bfloat16)"
 
 
 @rule("IVD201", severity=Severity.WARNING, category="bf16-unsupported-gpu")
@@ -28,11 +29,11 @@ def bf16_emulated(
     packages: Packages | None,
 ) -> Iterator[Problem]:
     """
-    The accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back, or refuses it.
+    The accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back.
 
     Tensors can be made and small tests pass, so most checks say yes. But below compute capability 8.0 cuDNN has no bf16 convolution,
     attention falls back to the slowest backend, Triton and vLLM refuse, and what runs is slow. An error where bf16 was asked for, and where a model
-    would be loaded in it on a device that is not here. On Apple's M1 and M2 Metal computes it in float32, half as fast and no more: a warning.
+    would be loaded in it on a device that is not here; a few devices take no bfloat16 at all. On Apple's M1 and M2 Metal computes it in float32, half as fast and no more: a warning.
     Where a model was really run here, only a format in which it stayed within the limits is advised.
 
     ## Fix
@@ -234,14 +235,15 @@ def fp16_not_native(place: Place, asked: Asked, model: Model | None, checkpoint:
     fp16 was asked for.
 
     ## Fix
-    Compute in float32; keep float16 for storage.
+    Compute in float32, or in bfloat16 where that is native; keep float16 for storage.
     """
     if place.backend != "cpu" and place.dtypes.fp16 in ("emulated", "none"):
+        best, code = ("bfloat16", BFLOAT) if place.dtypes.bf16 == "native" else ("float32", FLOAT)
         yield Problem(
             message=say("fp16 is {support} on {title}", support=place.dtypes.fp16, title=place.label),
             evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
             severity=Severity.ERROR if concerned("fp16", place, asked, model=model, checkpoint=checkpoint, packages=packages) else None,
-            fixes=(Fix(title=say("Compute in float32"), code=FLOAT, trial=elsewhere(place, say("its speed was not measured here"))),),
+            fixes=(Fix(title=say("Compute in {dtype}", dtype=best), code=code, trial=elsewhere(place, say("its speed was not measured here"))),),
         )
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ..evidence import BARRED, concerned, judged
-from ..facts import HALVES, TORCH_NAME, Asked, Checkpoint, Half, Model, Packages, Place, Precision, Torch, release
+from ..evidence import BARRED, Range, concerned, judged
+from ..facts import HALVES, TORCH_NAME, Asked, Cast, Checkpoint, Half, Model, Packages, Place, Precision, Torch, release
 from ..finding import Fix, Problem, Severity
 from ..kernels import Engine, cpu_missing, engine_rows, kernels
 from ..rule import rule
@@ -35,7 +35,7 @@ def operator_refuses_dtype(place: Place, precision: Precision, torch: Torch, ask
             evidence=tuple(f"{one.name}: {one.message or say('wrong result, relative L2 {error:.1e}', error=one.error)}" for one in failed),
             severity=Severity.ERROR if dtype == "fp32" or asked.concerns(dtype) else None,
             category={"fp16": "cpu-half-op-unsupported", "bf16": "bf16-op-unsupported"}.get(dtype, "") if place.backend == "cpu" else "",
-            fixes=_ways_out(dtype, [one.name for one in failed], torch),
+            fixes=_ways_out(dtype, [one.name.partition(" on ")[0] for one in failed], torch),
         )
 
 
@@ -88,12 +88,23 @@ def no_flash_attention(place: Place, packages: Packages | None, torch: Torch | N
     )
 
 
-QUANTISED = {"fp8": "fp8", "fbgemm_fp8": "fp8", "awq": "awq", "gptq": "gptq", "mxfp4": "mxfp4", "modelopt_fp4": "nvfp4", "compressed-tensors": "int4"}
-"""`quant_method` of a config to the engines' word for it; bitsandbytes is 4 or 8 bits, which the method alone does not tell."""
+QUANTISED = {"fp8": "fp8", "fbgemm_fp8": "fp8", "awq": "awq", "gptq": "gptq", "mxfp4": "mxfp4", "modelopt_fp4": "nvfp4"}
+"""`quant_method` of a config to the engines' word for it."""
+
+PACKED = {
+    "bitsandbytes": (("uint8", "bnb-4bit"), ("int8", "bnb-int8")),
+    "compressed-tensors": (("uint8", "nvfp4"), ("float8_e4m3fn", "fp8"), ("int8", "int8"), ("int32", "int4")),
+}
+"""Methods that stand for several formats, and what tells them: the first of these dtypes that is stored. MXFP4 is stored as NVFP4 is."""
+
+WEIGHTS_ALONE = ("awq", "gptq", "int4", "bnb-4bit")
+"""Where weight-only is what the format is."""
 
 
 @rule("IVD503", severity=Severity.NOTE)
-def engine_refuses(place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> Iterator[Problem]:
+def engine_refuses(
+    place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None, cast: Cast | None
+) -> Iterator[Problem]:
     """
     The inference engine does not take a format on this hardware, or takes it another way than its name says.
 
@@ -106,11 +117,11 @@ def engine_refuses(place: Place, asked: Asked, model: Model | None, checkpoint: 
     if not asked.engine:
         return
     rows = engine_rows(asked.engine, place)
-    meant = _meant(asked, model, checkpoint, packages)
+    meant = _meant(asked, model, checkpoint, packages if asked.engine == "transformers" else None)
     mine = [one for one in rows if one.format in meant]
     for one in mine:
         if one.outcome != "native":
-            yield _engine(one, place, model, asked)
+            yield _engine(one, rows, place, range_of(model, cast, asked), asked)
     refused = [one for one in rows if one.outcome == "refused" and one not in mine]
     if refused:
         formats = ", ".join(one.format for one in refused)
@@ -121,37 +132,56 @@ def engine_refuses(place: Place, asked: Asked, model: Model | None, checkpoint: 
 
 
 def _meant(asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> set[str]:
-    """A quantised model by its method, whose weights no --dtype changes; another by the format it is judged in."""
-    if model and model.quantization:
-        return {QUANTISED.get(model.quantization, model.quantization)}
-    return {dtype for dtype in (judged(asked, model, checkpoint, packages),) if dtype}
+    """The format that the model is judged in, and of a quantised one what its weights are stored in, which no --dtype changes."""
+    stored = {one.dtype for one in checkpoint.stored} if checkpoint else set()
+    method = model.quantization if model else ""
+    packed = next((word for dtype, word in PACKED.get(method, ()) if dtype in stored), QUANTISED.get(method))
+    return {one for one in (judged(asked, model, checkpoint, packages), packed) if one}
 
 
-def _engine(one: Engine, place: Place, model: Model | None, asked: Asked) -> Problem:
+def _engine(one: Engine, rows: tuple[Engine, ...], place: Place, fp16: Range, asked: Asked) -> Problem:
     """What it does with the format in question, where that is not to run it natively; fp16 never without a word on its range."""
-    fp16, by_itself = range_of(model, None, asked), one.auto if asked.dtype == "auto" else ""
+    by_itself, half = one.auto if asked.dtype == "auto" else "", next((row for row in rows if row.format == "fp16"), None)
+    nor_half = half if half and half.outcome == "refused" and (by_itself == "fp16" or _halved(one.instead)) else None
     if by_itself:
         what = say("casts {format} to {dtype} by itself", format=one.format, dtype=by_itself)
     elif one.outcome == "refused":
         what = say("refuses {format}", format=one.format)
     else:
         what = say("runs {format} {how}", format=one.format, how=one.outcome)
-    halved = "float16" in one.instead.replace("bfloat16", "")
-    barred = fp16 in BARRED
-    fixes = []
-    if one.instead and not (halved and barred):
-        title = say("Give {engine}: {instead}", engine=one.engine, instead=one.instead) + (caveat("fp16", place, fp16) if halved else "")
-        fixes.append(Fix(title=title, kind="setting", trial=elsewhere(place, say("no engine was started"))))
-    elif halved:
-        title = say("Run it in float32, or on a device with bfloat16") + caveat("fp16", place, fp16)
-        fixes.append(Fix(title=title, kind="hardware", trial=elsewhere(place, say("no engine was started"))))
-    lost = by_itself == "fp16" and barred
+    if nor_half:
+        what = say("refuses {format}, and fp16 too", format=one.format)
+    lost = by_itself == "fp16" and fp16 in BARRED
+    design = one.outcome == "weight-only" and one.format in WEIGHTS_ALONE
     return Problem(
         message=say("{engine} {what} on {title}", engine=one.engine, what=what, title=place.title),
-        evidence=tuple(filter(None, (one.message, f"{one.note}; {one.source}" if one.note else one.source))),
-        severity=Severity.ERROR if lost or (one.outcome == "refused" and not by_itself) else Severity.WARNING,
-        fixes=tuple(fixes),
+        evidence=tuple(
+            text
+            for row in (one, *([nor_half] if nor_half else []))
+            for text in (row.message, f"{row.note}; {row.source}" if row.note else row.source)
+            if text
+        ),
+        severity=Severity.ERROR if lost or nor_half or (one.outcome == "refused" and not by_itself) else None if design else Severity.WARNING,
+        fixes=_instead(nor_half or one, place, fp16),
     )
+
+
+def _halved(instead: str) -> bool:
+    return any(word in instead.replace("bfloat16", "") for word in ("float16", "fp16"))
+
+
+def _instead(one: Engine, place: Place, fp16: Range) -> tuple[Fix, ...]:
+    """What the table says to do; not fp16 for a model that leaves its range."""
+    halved, trial = _halved(one.instead), elsewhere(place, say("no engine was started"))
+    if halved and fp16 in BARRED:
+        title = say("Run it in float32, or on a device with bfloat16") + caveat("fp16", place, fp16)
+        return (Fix(title=title, kind="hardware", trial=trial),)
+    if one.instead.startswith("pip "):
+        return (Fix(title=say("Install the plug-in"), kind="command", command=one.instead, trial=trial),)
+    title = say("Take instead: {instead}", instead=one.instead)
+    if one.instead.startswith(("--", "dtype=")):
+        title = say("Give {engine}: {instead}", engine=one.engine, instead=one.instead)
+    return (Fix(title=title + (caveat("fp16", place, fp16) if halved else ""), kind="setting", trial=trial),) if one.instead else ()
 
 
 @rule("IVD504", severity=Severity.NOTE)
@@ -170,18 +200,19 @@ def rarer_operators_lack_a_kernel(place: Place, precision: Precision, asked: Ask
         if lacking:
             yield Problem(
                 message=say(
-                    "{dtype} on {place}: {names} have no kernel", dtype=dtype, place=place.name, names=", ".join(one.name for one in lacking)
+                    "{dtype} on {place}: no usable kernel for {names}", dtype=dtype, place=place.name, names=", ".join(one.name for one in lacking)
                 ),
                 evidence=tuple(f"{one.name}: {one.message or say('wrong result')}" for one in lacking),
                 severity=Severity.WARNING if asked.concerns(dtype) else None,
-                fixes=(
-                    Fix(
-                        title=say("Compute it in float32"),
-                        code="output = operator(input.float()).to(input.dtype)",
-                        trial=untried(say("it is a line of the model's code")),
-                    ),
-                ),
+                fixes=(_stepped_around(dtype),),
             )
+
+
+def _stepped_around(dtype: str) -> Fix:
+    if dtype == "fp32":
+        return Fix(title=say("Update torch, or compute it on another device"), kind="command", trial=untried(say("ivdoctor installs nothing")))
+    code = "output = operator(input.float()).to(input.dtype)"
+    return Fix(title=say("Compute it in float32"), code=code, trial=untried(say("it is a line of the model's code")))
 
 
 ESSENTIAL = ("matmul", "linear", "conv", "attention", "norm", "softmax")
@@ -207,19 +238,23 @@ def torch_lacks_cpu_kernels(
     for dtype in halves:
         missing = [row for row in cpu_missing(dtype, release(torch.version)) if row["class"] in ESSENTIAL]
         if missing:
+            first: dict[str, dict[str, str]] = {}
+            for row in missing:
+                first.setdefault(row["class"], row)
             since = max((row["torch_before"] for row in missing if row["torch_before"]), key=release, default="")
             yield Problem(
                 message=say(
                     "torch {version} has no {dtype} on a CPU for {names}",
                     version=torch.version,
                     dtype=TORCH_NAME[dtype],
-                    names=", ".join(dict.fromkeys(row["class"] for row in missing)),
+                    names=", ".join(first),
                 ),
-                evidence=tuple(f"{row['operator']}: {row['message']}; {row['source']} ({row['date']})" for row in missing[:6]),
+                evidence=tuple(f"{row['operator']}: {row['message']}; {row['source']} ({row['date']})" for row in first.values()),
                 severity=Severity.ERROR if concerned(dtype, place, asked, model=model, checkpoint=checkpoint, packages=packages) else None,
                 fixes=(
                     Fix(
                         title=say("Take torch {since} or newer, or float32", since=since) if since else say("Take float32"),
+                        kind="command",
                         trial=elsewhere(place, ""),
                     ),
                 ),

@@ -11,6 +11,7 @@ from ..facts import (
     Device,
     Driver,
     Environ,
+    Format,
     Gpu,
     Half,
     Host,
@@ -101,7 +102,8 @@ def a_place(identifier: str = "cpu", title: str = "", *, features: tuple[str, ..
     A place, with its row from the tables as a checkup would find it.
 
     Args:
-        identifier: `cpu`, `sm_75`, `gfx942`, `mps` or `xpu`. One that the tables do not know gives a place with unknown formats.
+        identifier: `cpu`, `sm_75`, `gfx942`, `mps` or `xpu`. One that the tables do not know gives a place with unknown formats, but a
+            compute capability newer than theirs (`sm_140`) what the newest has.
         title: the device's own name, which tells some devices of one identifier apart.
         features: of the CPU; `mps` takes its row from the CPU's name instead, so there `title` is that.
     """
@@ -157,16 +159,22 @@ def an_environ(variables: Mapping[str, str] | None = None) -> Environ:
     return Environ(variables=tuple(Variable(name=name, value=value) for name, value in sorted((variables or {}).items())))
 
 
-def an_operation(dtype: Half, name: str = "matmul", message: str = "", **changes: Any) -> Operation:
+def an_operation(dtype: Format, name: str = "matmul", message: str = "", **changes: Any) -> Operation:
     """One operation: refused with this message, or one that works when there is none."""
     return replace(Operation(dtype=dtype, name=name, status="refused" if message else "works", message=message), **changes)
 
 
-def a_precision(*odd: Operation, **changes: Any) -> Precision:
-    """Every operator class in every format: all of them work but for the odd ones given."""
-    by_name = {(one.dtype, one.name): one for one in odd}
-    operations = tuple(by_name.get((dtype, name), an_operation(dtype, name)) for name, dtype in product(OPERATIONS, HALVES))
-    return replace(Precision(operations=operations), **changes)
+def a_precision(*odd: Operation, ratios: Mapping[Half, float] | None = None, **changes: Any) -> Precision:
+    """
+    Every operator class in every format: all of them work but for the odd ones given; an odd one of no such class comes behind them.
+
+    Args:
+        ratios: times beside fp32 by format, of all its operations but the odd ones; without them nothing was timed.
+    """
+    times = ratios or {}
+    every = (an_operation(dtype, name, ratio=times.get(dtype, 0.0)) for name, dtype in product(OPERATIONS, HALVES))
+    by_name = {(one.dtype, one.name): one for one in (*every, *odd)}
+    return replace(Precision(operations=tuple(by_name.values())), **changes)
 
 
 def _capability(identifier: str) -> tuple[int, int]:

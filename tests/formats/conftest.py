@@ -1,4 +1,4 @@
-"""Reports to render: some made by hand, so that they stand still, and one a machine in tests/machines."""
+"""Reports to render: some made by hand, so that they stand still, one a machine in tests/machines, and some of targets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ivdoctor.checkup import check
-from ivdoctor.facts import Site
+from ivdoctor.facts import Asked, Site
 from ivdoctor.finding import Finding, Fix, Severity, Tried
 from ivdoctor.formats import Format
 from ivdoctor.formats.github import github
@@ -141,12 +141,28 @@ def _clash() -> Report:
             Grid(
                 title="Number formats",
                 place="cuda:0",
-                columns=("format", "hardware", "matmul"),
+                columns=("operator", "fp16", "bf16", "fp4"),
                 rows=(
-                    (GridCell(text="fp16"), GridCell(text="native", mark="good"), GridCell(text="works", mark="good")),
-                    _cells("fp4", "unknown", "-"),
+                    (
+                        GridCell(text="hardware"),
+                        GridCell(text="native", mark="good"),
+                        GridCell(text="emulated", mark="poor"),
+                        GridCell(text="unknown"),
+                    ),
+                    (
+                        GridCell(text="matmul"),
+                        GridCell(text="works", mark="good"),
+                        GridCell(text="works, 41 times slower than fp32", brief="slow 41x", mark="poor"),
+                        GridCell(text="-"),
+                    ),
+                    (
+                        GridCell(text="conv2d"),
+                        GridCell(text="wrong", mark="bad"),
+                        GridCell(text="refused: RuntimeError: no engine", brief="refused", mark="bad"),
+                        GridCell(text="-"),
+                    ),
                 ),
-                caption="Hardware by the tables (sm_75).",
+                caption="Hardware by the tables (sm_75). The operations were really run.",
             ),
             Grid(
                 title="Model dtype by pixel dtype",
@@ -226,7 +242,88 @@ def _sick() -> Report:
     )
 
 
-BY_HAND: dict[str, Callable[[], Report]] = {"clash": _clash, "healthy": _healthy, "sick": _sick}
+def _foretold() -> Report:
+    """Made by hand: a T4 that is not here, asked for bf16 in vLLM; nothing was looked at."""
+    emulated = Finding(
+        code="IVD201",
+        name="bf16-emulated",
+        title="The accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back",
+        severity=Severity.ERROR,
+        confidence="certain",
+        message="Tesla T4 (Turing) has no bfloat16 arithmetic: bf16 is emulated",
+        category="bf16-unsupported-gpu",
+        place="Tesla T4",
+        evidence=("table: tensor cores take fp16, int8 and int4; CUDA Programming Guide, Table 33 (2026-11-22)",),
+        fixes=(
+            Fix(
+                title="Use float16 for model and input",
+                code="model = model.half()\npixel_values = pixel_values.half()",
+                trial=Tried(status="not-tried", reason="Tesla T4 is not here"),
+            ),
+        ),
+    )
+    refused = GridCell(text="takes fp16 and bf16 only", brief="refused", mark="bad")
+    return Report(
+        tool=TOOL,
+        command="check",
+        verdict=Answer.NOT_READY,
+        exit_code=1,
+        reason="by the tables alone: IVD201 Tesla T4 (Turing) has no bfloat16 arithmetic: bf16 is emulated",
+        places=(
+            PlaceVerdict(name="A100 SXM4 40GB", kind="target", title="A100 SXM4 40GB", architecture="Ampere", verdict=Answer.READY),
+            PlaceVerdict(name="Tesla T4", kind="target", title="Tesla T4", architecture="Turing", count=8, verdict=Answer.NOT_READY),
+        ),
+        summary=(
+            Line(label="target", text="8 x Tesla T4 (Turing, sm_75), 16 GiB, from the tables: nothing was run there"),
+            Line(label="builds", text="cu126 (torch 2.6 to 2.14)"),
+            Line(label="torch", text="2.6.0+cu124, CUDA 12.4, sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90"),
+        ),
+        subjects={"torch": Subject(status="ok", fact={"version": "2.6.0+cu124", "cuda": [12, 4]})},
+        findings=(emulated,),
+        grids=(
+            Grid(
+                title="Number formats",
+                place="Tesla T4",
+                columns=("operator", "fp32", "bf16"),
+                rows=((GridCell(text="hardware"), GridCell(text="native", mark="good"), GridCell(text="emulated", mark="poor")),),
+                caption="Hardware by the tables: CUDA Programming Guide, Table 33 (2026-11-22).",
+            ),
+            Grid(
+                title="Kernels and libraries",
+                place="Tesla T4",
+                columns=("kernel", "fp32", "bf16"),
+                rows=((GridCell(text="sdpa-flash"), refused, GridCell(text="refused", brief="refused", mark="bad")),),
+                caption="By the tables; nothing was run for this.",
+                detail=True,
+            ),
+            Grid(
+                title="Engines",
+                place="Tesla T4",
+                columns=("checkpoint", "vllm", "sglang"),
+                rows=(
+                    (GridCell(text="bf16"), GridCell(text="--dtype auto casts to float16", brief="refused", mark="bad"), GridCell(text="-")),
+                    (GridCell(text="awq"), GridCell(text="Marlin, in fp16", brief="weight-only", mark="poor"), GridCell(text="-")),
+                ),
+                caption="By the tables: what each does with a checkpoint of that kind on this hardware.",
+            ),
+        ),
+        rules=Rules(
+            passed=1,
+            failed=1,
+            skipped=(Skipped(code="IVD102", reason="driver: this machine is not judged, but A100 SXM4 40GB, Tesla T4"),),
+            silent=(Passed(code="IVD103", title="The installed PyTorch carries no code for this GPU", place="Tesla T4"),),
+        ),
+    )
+
+
+BY_HAND: dict[str, Callable[[], Report]] = {"clash": _clash, "foretold": _foretold, "healthy": _healthy, "sick": _sick}
+
+TARGETS = {
+    "t4-bf16-vllm": Asked(targets=("8xT4", "A100"), dtype="bf16", engine="vllm", torch="2.6+cu124"),
+    "p40-torch": Asked(targets=("P40",), torch="2.11"),
+    "not-nvidia": Asked(targets=("MI300X", "M1", "Arc A770", "zen3", "sm_130"), dtype="fp16"),
+}
+"""Hardware that is not here, judged by the tables as they are."""
 
 
 @pytest.fixture(params=sorted(BY_HAND))
@@ -242,17 +339,25 @@ def clash() -> Report:
 
 
 @pytest.fixture
+def foretold() -> Report:
+    """The one of hardware that is not here."""
+    return _foretold()
+
+
+@pytest.fixture
 def sick() -> Report:
     """The one where looking went wrong."""
     return _sick()
 
 
-@pytest.fixture(params=[*sorted(BY_HAND), *MACHINE_NAMES])
+@pytest.fixture(params=[*sorted(BY_HAND), *MACHINE_NAMES, *TARGETS])
 def report(request: pytest.FixtureRequest) -> Report:
-    """Each report made by hand, and each machine's."""
+    """Each report made by hand, each machine's, and some of targets."""
     name: Any = request.param
     if name in BY_HAND:
         return BY_HAND[name]()
+    if name in TARGETS:
+        return check(TARGETS[name])
     return check(snapshot=load((MACHINES / f"{name}.json").read_bytes(), plugins().facts()))
 
 

@@ -189,7 +189,7 @@ def test_a_crowd_of_facts_is_cut_before_the_findings(clash: Report) -> None:
     text = markdown.render(replace(clash, summary=tuple(Line(label=f"l{number}", text="fact " * 300) for number in range(60))))
     assert "#### error IVD401" in text
     assert "<summary>Machine</summary>" not in text
-    assert "Machine, Model dtype by pixel dtype (cuda:0), in full, Remedies" in last(text)
+    assert "Machine, Number formats (cuda:0), in full, Model dtype by pixel dtype (cuda:0), in full, Remedies" in last(text)
 
 
 def test_loaders_are_code(clash: Report) -> None:

@@ -14,7 +14,7 @@ P40 = a_place("sm_61", "Tesla P40")
 A100 = a_place("sm_80", "NVIDIA A100-SXM4-80GB")
 M2 = a_place("mps", "Apple M2")
 M3 = a_place("mps", "Apple M3 Max")
-UNLISTED = a_place("sm_140", "NVIDIA Unknown")
+UNLISTED = a_place("gfx1300", "AMD Unknown")
 PLAIN_CPU = a_place("cpu", features=("avx2",))
 AMX_CPU = a_place("cpu", features=("amx_bf16", "avx512_bf16", "avx512_fp16"))
 

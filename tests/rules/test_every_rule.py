@@ -118,9 +118,10 @@ def test_every_rule_in_the_folder_is_registered_under_a_code_of_its_own() -> Non
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_a_rule_stands_in_the_module_of_its_hundred(rule: Rule) -> None:
-    """Who knows the code knows the file; what is said of a failure in a text stands in the module of its ten."""
-    module = f"{rule.code[:-1]}x" if rule in READERS else rule.family
-    assert rule.check.__module__ == f"ivdoctor.rules.{module.lower()}"
+    """Who knows the code knows the file; from x10 to x49 it may be that of its ten, and what is said of a failure in a text always is."""
+    ten, hundred = f"{rule.code[:-1]}x", rule.family
+    allowed = {ten} if rule in READERS else {hundred, ten} if "10" <= rule.code[-2:] <= "49" else {hundred}
+    assert rule.check.__module__ in {f"ivdoctor.rules.{one.lower()}" for one in allowed}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)

@@ -46,7 +46,7 @@ def test_ivd101_fires_on_a_build_without_cuda_beside_a_device() -> None:
     assert found.message == "torch 2.6.0+cpu is built without CUDA, so Tesla T4 cannot be used"
     assert "torch.version.cuda = None" in found.evidence
     assert found.fixes[0].kind == "command"
-    assert "CUDA 12.4 or older" in found.fixes[0].title
+    assert found.fixes[0].title == "Install torch 2.14 built for cu126, the newest that has code for it and that the driver runs"
     assert only_a_command(found)
 
 
@@ -71,20 +71,44 @@ def test_ivd102_fires_when_the_builds_cuda_is_of_a_newer_major() -> None:
     assert found.category == "neg-driver-runtime"
     assert found.message == "torch 2.13.0+cu130 is built for CUDA 13.0; the driver 550.54.15 runs up to CUDA 12.4"
     assert [fix.title for fix in found.fixes] == [
-        "Update the driver to one for CUDA 13",
-        "Install a torch build for CUDA 12.4 or older, by the selector on pytorch.org",
+        "Update the driver to one for CUDA 13, 580 or newer on Linux",
+        "Install torch 2.14 built for cu126, the newest that has code for it and that the driver runs",
     ]
     assert only_a_command(found)
 
 
 @pytest.mark.parametrize(
     "torch",
-    [a_torch(cuda=(12, 8), cuda_available=False), a_torch(cuda=(11, 8)), a_torch(cuda=(13, 0)), a_torch_without_cuda(), ROCM],
-    ids=["newer minor", "older major", "newer major that works", "no cuda", "rocm"],
+    [
+        a_torch(cuda=(12, 8), cuda_available=False),
+        a_torch(version="2.9.1+cu126", cuda=None, cuda_available=False),
+        a_torch(cuda=(11, 8)),
+        a_torch(cuda=(13, 0)),
+        a_torch_without_cuda(),
+        ROCM,
+    ],
+    ids=["newer minor", "newer minor by its version", "older major", "newer major that works", "no cuda", "rocm"],
 )
 def test_ivd102_silent_within_a_major_and_where_torch_sees_the_device(torch: Torch) -> None:
     """A release runs on any driver of its own major; with the compatibility package an older driver works too."""
     assert findings(driver_older_than_torch, torch, a_driver()) == []
+
+
+@pytest.mark.parametrize(("cuda", "built"), [((13, 0), "torch.version.cuda = 13.0"), (None, "torch.version.cuda = None, and the version names 13.0")])
+def test_ivd102_fires_by_the_versions_tag_where_torch_does_not_tell_its_cuda(cuda: tuple[int, int] | None, built: str) -> None:
+    """`2.9.1+cu130` is a build for CUDA 13.0, whatever `torch.version.cuda` says; it is no build without CUDA, so IVD101 has nothing to say."""
+    torch = a_torch(version="2.9.1+cu130", cuda=cuda, cuda_available=False)
+    (found,) = findings(driver_older_than_torch, torch, a_driver())
+    assert found.message == "torch 2.9.1+cu130 is built for CUDA 13.0; the driver 550.54.15 runs up to CUDA 12.4"
+    assert found.evidence == (built, "NVML: CUDA 12.4", "torch.cuda.is_available() = False")
+    assert findings(cpu_build_beside_a_gpu, torch, a_driver()) == []
+
+
+def test_ivd102_silent_with_a_driver_of_the_same_major() -> None:
+    """And there is nothing to see for a driver without a device."""
+    torch = a_torch(version="2.9.1+cu130", cuda=None, cuda_available=False)
+    assert findings(driver_older_than_torch, torch, a_driver(cuda=(13, 0))) == []
+    assert findings(driver_older_than_torch, torch, a_driver(devices=())) == []
 
 
 def test_ivd103_fires_when_the_build_has_no_code_for_an_nvidia_device() -> None:
@@ -95,7 +119,7 @@ def test_ivd103_fires_when_the_build_has_no_code_for_an_nvidia_device() -> None:
     assert found.place == "cuda:0"
     assert found.message == "torch 2.6.0+cu124 has no code for NVIDIA GeForce RTX 5090 (sm_120)"
     assert "sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90" in found.evidence[0]
-    assert "sm_120" in found.fixes[0].title
+    assert found.evidence[1].startswith("a build must list sm_120; published: ")
     assert only_a_command(found)
 
 
@@ -113,7 +137,7 @@ def test_ivd103_fires_when_the_build_has_no_code_for_an_amd_device() -> None:
 def test_ivd103_fires_with_every_name_a_build_may_list(identifier: str, names: str) -> None:
     """No build lists sm_61 or sm_89: who looks for them looks in vain."""
     (found,) = findings(no_code_for_the_device, a_torch(arch_list=("sm_75",)), a_place(identifier, "a device"))
-    assert found.fixes[0].title == f"Install a torch build that carries {names}"
+    assert found.evidence[1].startswith(f"a build must list {names}; published: cu")
 
 
 @pytest.mark.parametrize(("identifier", "torch"), [("sm_61", a_torch()), ("sm_89", a_torch()), ("gfx942", ROCM), ("sm_120", a_torch(arch_list=()))])
@@ -137,6 +161,14 @@ def test_ivd104_fires_when_everything_fits_and_torch_sees_nothing() -> None:
     assert "NVML: Tesla T4" in found.evidence
     assert found.fixes[0].kind == "setting"
     assert only_a_command(found)
+
+
+def test_ivd104_fires_where_only_the_version_tells_the_cuda_of_the_build() -> None:
+    """`+cu130` on a driver for CUDA 13.0 fits, and torch sees nothing."""
+    torch = a_torch(version="2.9.1+cu130", cuda=None, cuda_available=False)
+    (found,) = findings(torch_sees_no_device, torch, a_driver(cuda=(13, 0)), an_environ())
+    assert "torch 2.9.1+cu130 sees none" in found.message
+    assert findings(torch_sees_no_device, torch, a_driver(), an_environ()) == []
 
 
 @pytest.mark.parametrize(

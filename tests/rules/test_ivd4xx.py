@@ -24,7 +24,7 @@ A100 = a_place("sm_80", "NVIDIA A100-SXM4-80GB")
 H100 = a_place("sm_90", "NVIDIA H100 80GB HBM3")
 MI300X = a_place("gfx942", "AMD Instinct MI300X")
 RX6800 = a_place("gfx1030", "AMD Radeon RX 6800")
-UNLISTED = a_place("sm_90", "NVIDIA Unknown", dtypes=a_place("sm_140").dtypes)
+UNLISTED = a_place("sm_90", "NVIDIA Unknown", dtypes=a_place("gfx1300").dtypes)
 PLAIN_CPU = a_place("cpu", features=("avx2",))
 AMX_CPU = a_place("cpu", features=("amx_bf16", "avx512_bf16", "avx512_fp16"))
 

@@ -155,5 +155,5 @@ def test_ivd605_silent_where_fp16_is_in_nobodys_mind() -> None:
     """Made in another format, or on a device that has bf16, or one that has neither."""
     for model in (a_model(dtype="float16"), a_model(dtype="float32")):
         assert findings(fp16_for_a_bf16_model, model, T4, Asked(dtype="fp16")) == []
-    for place in (*NATIVE, P40, PLAIN_CPU, a_place("sm_140", "NVIDIA Unknown")):
+    for place in (*NATIVE, P40, PLAIN_CPU, a_place("gfx1300", "AMD Unknown")):
         assert findings(fp16_for_a_bf16_model, a_model(), place, NEW) == []
