@@ -90,6 +90,18 @@ def carriers(capability: tuple[int, int] | None, gfx: str | None = None, machine
     return tuple(sorted(found, key=lambda one: (release(one.torch_last), _rank(one.build)), reverse=True))
 
 
+def carriers_of_all(capabilities: tuple[tuple[int, int], ...], machine: str = "x86_64") -> tuple[Carrier, ...]:
+    """Every build with code for all of these compute capabilities at once, the one in the newest torch first."""
+    lists = [{one.build: one for one in carriers(capability, None, machine)} for capability in capabilities]
+    together = []
+    for build in set.intersection(*map(set, lists)):
+        same = [one[build] for one in lists]
+        first, last = max((one.torch_from for one in same), key=release), min((one.torch_last for one in same), key=release)
+        if release(first) <= release(last):
+            together.append(Carrier(build=build, torch_from=first, torch_last=last, latest=all(one.latest for one in same)))
+    return tuple(sorted(together, key=lambda one: (release(one.torch_last), _rank(one.build)), reverse=True))
+
+
 def carried(place: Place, most: int = 4) -> str:
     """The builds that carry a device, newest torch first and so many of them: `cu126 (torch 2.6 to 2.14)`; empty where none is known."""
     found = carriers(place.compute_capability, place.gfx, machine_of(place))

@@ -82,6 +82,12 @@ def engine_rows(engine: str, place: Place) -> tuple[Engine, ...]:
     return tuple(_engine(row, place) for row in table("engines") if row["engine"] == engine and _applies(row, place))
 
 
+def family_row(engine: str, model_type: str, format: str) -> dict[str, str] | None:
+    """The row of `engine_families.csv` where an engine refuses a format to this family of models; `auto` is what it takes by itself then."""
+    keys = (engine, model_type, format)
+    return next((row for row in table("engine_families") if (row["engine"], row["model_type"], row["format"]) == keys), None)
+
+
 def cpu_missing(dtype: str, version: tuple[int, ...]) -> tuple[dict[str, str], ...]:
     """The rows of `cpu_kernels.csv` for operators without a CPU kernel for fp16 or bf16 in this torch; the newest measured is 2.13."""
     return tuple(row for row in table("cpu_kernels") if row["dtype"] == dtype and _within(row, version))

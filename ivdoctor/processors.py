@@ -36,9 +36,13 @@ OTHERS = frozenset({"k10"})
 """Names of archspec's that sooner mean something else: Tesla K10."""
 
 
+HERE = "cpu"
+"""What asks for this machine's own."""
+
+
 def processor(name: str, count: int = 1) -> Place | None:
     """A processor with the instruction sets that archspec lists for its microarchitecture; None where archspec knows none of the name."""
-    found = _named(_glued(name))
+    found = _named(_here() if name.strip().lower() == HERE else _glued(name))
     if not found:
         return None
     from archspec import __version__
@@ -58,6 +62,13 @@ def processor(name: str, count: int = 1) -> Place | None:
         reachable=False,
         dtypes=cpu_dtype_row(features, machine),
     )
+
+
+def _here() -> str:
+    """What archspec calls this machine's own processor."""
+    import archspec.cpu
+
+    return str(archspec.cpu.host().name)
 
 
 def processors() -> tuple[str, ...]:

@@ -147,8 +147,9 @@ def grids(outcomes: Iterable[Outcome], found: Iterable[Place], asked: Asked, *, 
         if Cast in here and here[Cast].how == "real-run":
             yield from views_cast.grids(place, here[Cast])
         yield views_formats.formats(place, here.get(Precision), torch, ran=ran)
-        if place.kind != "cpu":
+        if place.kind == "target":
             yield from views_target.libraries(place, torch)
+        if place.kind == "target" or asked.engine:
             yield from views_target.engines(place, asked)
         if Mismatch in here:
             yield _cells(place, here[Mismatch], detail=Cast in here and here[Cast].how == "real-run")

@@ -70,7 +70,6 @@ def engines(place: Place, asked: Asked) -> Iterator[Grid]:
             columns=(say("checkpoint"), *rows),
             rows=tuple((GridCell(text=format), *(cell(found.get(format)) for found in rows.values())) for format in formats),
             caption=say("By the tables: what each does with a checkpoint of that kind on this hardware."),
-            detail=place.kind != "target" and not asked.engine,
         )
 
 

@@ -9,9 +9,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ivdoctor.builds import LONGEST, Carrier, UnknownBuild, build, carriers, default_carrier, driver_floor, runs_on
+from ivdoctor.builds import (
+    LONGEST,
+    Carrier,
+    UnknownBuild,
+    build,
+    carriers,
+    carriers_of_all,
+    default_carrier,
+    driver_floor,
+    machine_of,
+    runs_on,
+)
 from ivdoctor.facts import Torch, release
 from ivdoctor.tables import table
+from ivdoctor.targets import target
 from ivdoctor.wheels import carries
 
 RELEASES = [row["torch"] for row in table("torch_releases")]
@@ -380,3 +392,24 @@ def test_a_build_runs_on_its_major_version_or_a_newer_driver(cuda: tuple[int, in
 def test_the_oldest_driver_is_that_of_the_major_version(cuda: tuple[int, int], floor: str) -> None:
     """Of a release that no build is for too; nothing is said of a major version that the table does not have."""
     assert driver_floor(cuda) == floor
+
+
+def test_a_build_for_two_devices_carries_both_at_once() -> None:
+    """A P40 and an RTX 5090 have no build in common; a T4 and an RTX 5090 have those from CUDA 12.8 on."""
+    assert carriers_of_all(((6, 1), (12, 0))) == ()
+    assert carriers_of_all(((7, 5),)) == carriers((7, 5))
+    both = carriers_of_all(((7, 5), (12, 0)))
+    assert {one.build for one in both} == {"cu128", "cu129", "cu130", "cu132"}
+    for one in both:
+        for version in (one.torch_from, one.torch_last):
+            arch_list = build(f"{version}+{one.build}").arch_list
+            assert carries(arch_list, (7, 5))
+            assert carries(arch_list, (12, 0))
+
+
+@pytest.mark.parametrize(
+    ("names", "machine"), [(("GH200",), "aarch64"), (("T4",), "x86_64"), (("GB200", "T4"), "x86_64"), (("GH200", "GB200"), "aarch64"), ((), "x86_64")]
+)
+def test_a_superchip_has_an_arm_beside_it(names: tuple[str, ...], machine: str) -> None:
+    """Its name tells; several are ARM only where all of them are."""
+    assert machine_of(*map(target, names)) == machine

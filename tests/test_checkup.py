@@ -3,19 +3,21 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ivdoctor.checkup import check, judged
-from ivdoctor.facts import Asked, Cast, Half, Place, Torch
+from ivdoctor.facts import Asked, Cast, Driver, DtypeRow, Failure, Half, Place, Torch
 from ivdoctor.finding import Problem, Severity
 from ivdoctor.gate import Answer, FailOn
 from ivdoctor.modelfiles import Unreadable
 from ivdoctor.outcome import Outcome, Status
 from ivdoctor.plugins import plugins
-from ivdoctor.report import Report
+from ivdoctor.report import Report, Subject
 from ivdoctor.rule import Rule, rule
 from ivdoctor.snapshot import load
+from ivdoctor.targets import target
 from ivdoctor.testing import a_cast, a_device, a_gpu, a_mismatch, a_model, a_precision, some_packages
 
 
@@ -380,3 +382,139 @@ def test_a_yes_says_how_far_a_cast_moves_the_output(outcomes: tuple[Outcome, ...
     )
     alone = asking(with_model(outcomes, a_cast(baseline="bf16")), Asked(dtype="bf16")).reason
     assert "; bf16 is what they were compared with, and was compared with nothing; nothing at or above" in alone
+
+
+# --- hardware that is not here
+
+
+def for_targets(*names: str, outcomes: tuple[Outcome, ...] = (), rules: tuple[Rule, ...] = (), **asked: Any) -> Report:
+    """Judged for these, whatever the outcomes say of this machine."""
+    question = Asked(targets=names, **asked)
+    return judged(outcomes, question, registered=Registered(rules=rules), targets=tuple(map(target, names)))  # type: ignore[arg-type]  # as above
+
+
+def test_for_a_target_nothing_has_to_have_run() -> None:
+    """No torch, no outcome at all: the tables tell, and the answer says that they alone do."""
+    report = for_targets("T4", "A100")
+
+    assert (report.verdict, report.exit_code) == (Answer.READY, 0)
+    assert [(place.name, place.kind, place.verdict.value) for place in report.places] == [
+        ("Tesla T4", "target", "ready"),
+        ("A100 SXM4 40GB", "target", "ready"),
+    ]
+    assert report.reason == "by the tables alone: nothing at or above error; no findings"
+    assert report.subjects == {}
+
+
+def test_the_machine_that_was_looked_at_is_no_place_beside_a_target(outcomes: tuple[Outcome, ...]) -> None:
+    """Its CPU is not judged, and a rule about a place is asked of the target alone."""
+
+    @rule("TEST004", severity=Severity.ERROR)
+    def at_place(place: Place) -> Iterator[Problem]:
+        """At a place."""
+        yield Problem(message=place.title)
+
+    report = for_targets("8xT4", outcomes=outcomes, rules=(at_place,))
+
+    assert [(one.place, one.message) for one in report.findings] == [("Tesla T4", "Tesla T4")]
+    assert [(place.name, place.count) for place in report.places] == [("Tesla T4", 8)]
+    assert report.loaders == ()
+
+
+def test_what_is_known_of_this_machine_only_is_not_asked_for_a_target() -> None:
+    """A rule that needs a fact of a machine is skipped, and says why; one that can do without it is asked."""
+
+    @rule("TEST005", severity=Severity.ERROR)
+    def needs_a_driver(driver: Driver) -> Iterator[Problem]:
+        """About a driver."""
+        yield Problem(message=str(driver.version))
+
+    @rule("TEST006", severity=Severity.NOTE)
+    def would_like_one(place: Place, driver: Driver | None) -> Iterator[Problem]:
+        """About a place."""
+        yield Problem(message=f"{place.title} {driver}")
+
+    report = for_targets("T4", "zen3", rules=(needs_a_driver, would_like_one))
+
+    assert [(one.code, one.reason) for one in report.rules.skipped] == [("TEST005", "driver: this machine is not judged, but Tesla T4, zen3")]
+    assert sorted(one.message for one in report.findings) == ["Tesla T4 None", "zen3 None"]
+
+
+def test_a_rule_about_torch_is_asked_of_the_one_that_was_named() -> None:
+    """Of none in particular there is nothing to ask; with `--torch` it is the build of the tables."""
+    without, named = check(Asked(targets=("T4",))), check(Asked(targets=("T4",), torch="2.6+cu124"))
+
+    assert "torch" not in without.subjects
+    assert isinstance(named.subjects["torch"], Subject)
+    assert named.subjects["torch"].fact["version"] == "2.6.0+cu124"
+    assert ("IVD103", "Tesla T4") in {(one.code, one.place) for one in named.rules.silent}
+    assert {one.code for one in without.rules.skipped} - {one.code for one in named.rules.skipped} >= {"IVD103", "IVD110"}
+
+
+def test_every_rule_is_counted_for_a_target() -> None:
+    """Passed, found something, or skipped with a reason: none is lost, none breaks."""
+    report = check(Asked(targets=("T4", "M1", "zen3", "MI300X", "TPU v4"), torch="2.6", dtype="bf16", engine="vllm"))
+
+    assert report.rules.errors == ()
+    assert all(one.reason for one in report.rules.skipped)
+    assert report.rules.passed == len(report.rules.silent)
+    asked = {one.code for one in plugins().rules if not one.asks_for(Failure)}
+    told = {one.code for one in report.rules.silent} | {one.code for one in report.rules.skipped} | {one.code for one in report.findings}
+    assert asked == told
+
+
+@pytest.mark.parametrize("name", ["T5", "", "rtx 5000", "\x00"])
+def test_the_api_refuses_a_target_that_is_none(name: str) -> None:
+    """Before anything is looked at."""
+    with pytest.raises(LookupError, match=r"there is no accelerator|may be any of these"):
+        check(Asked(targets=("T4", name)), told=pytest.fail)
+
+
+@pytest.mark.parametrize("text", ["9.9", "2.6+cu999", "nightly"])
+def test_the_api_refuses_a_torch_that_is_none(text: str) -> None:
+    """As the command line does."""
+    with pytest.raises(LookupError, match=r"there is no known torch|has no known build"):
+        check(Asked(targets=("T4",), torch=text), told=pytest.fail)
+
+
+def test_nothing_is_told_to_be_looked_at_for_a_target() -> None:
+    """Nobody waits for a place."""
+    assert check(Asked(targets=("T4",)), told=pytest.fail).exit_code == 0
+
+
+def test_a_plugins_rule_that_breaks_at_a_target_leaves_the_rest(outcomes: tuple[Outcome, ...]) -> None:
+    """Undetermined, with the error and the place; the other rules' findings at the other place are there."""
+
+    @rule("TEST007", severity=Severity.WARNING)
+    def breaks_at_one(place: Place) -> Iterator[Problem]:
+        """Reads a table of its own."""
+        if place.title == "Tesla T4":
+            raise KeyError("a column")
+        yield Problem(message=place.title)
+
+    report = for_targets("T4", "A100", rules=(breaks_at_one,))
+
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+    assert [(one.code, one.place, one.error) for one in report.rules.errors] == [("TEST007", "Tesla T4", "KeyError: 'a column'")]
+    assert [(one.code, one.place) for one in report.findings] == [("TEST007", "A100 SXM4 40GB")]
+
+
+def test_a_verdict_on_a_target_is_no_readier_for_what_ran_here(outcomes: tuple[Outcome, ...]) -> None:
+    """A model that ran on this CPU was not run on a T4."""
+    report = for_targets("T4", outcomes=with_model(outcomes, a_cast()), dtype="fp16", model="/models/one")
+
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+    assert report.reason == "by the tables alone: the model was not run: Tesla T4 is not here"
+    assert report.charts == ()
+
+
+def test_a_format_that_no_table_knows_is_undetermined_at_that_target_alone() -> None:
+    """A row that is missing is no yes, and no no for another."""
+    unheard = replace(target("T4"), name="Tesla T99", title="Tesla T99", dtypes=DtypeRow(fp32="native", note="no row for it"))
+    question = Asked(targets=("T99", "A100"), dtype="bf16")
+
+    report = judged((), question, registered=plugins(), targets=(unheard, target("A100")))
+
+    assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
+    assert [place.verdict.value for place in report.places] == ["undetermined", "ready"]
+    assert report.reason == "by the tables alone: whether Tesla T99 computes bf16 natively is not known: no row for it"

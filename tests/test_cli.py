@@ -52,6 +52,25 @@ def test_check_on_this_machine(doctor: Any) -> None:
     assert run.err == ""
 
 
+def test_thorough_runs_every_class_of_operators_in_every_format(doctor: Any) -> None:
+    """Each class and format has its cell with how it went; the table beside it is the one that every check shows, and longer."""
+    pytest.importorskip("torch")
+
+    run = doctor("check", "--thorough", "--format", "json")
+    report = json.loads(run.out)
+    (table,) = [one for one in report["grids"] if one["title"] == "Number formats"]
+    rows = {row[0]["text"]: dict(zip(table["columns"][1:], row[1:], strict=True)) for row in table["rows"]}
+    ran = {one["name"] for one in report["subjects"]["precision"][0]["fact"]["operations"]}
+
+    assert run.code in {0, 1}, run.out + run.err
+    assert next(iter(rows)) == "hardware"
+    assert {"matmul", "linear", "conv2d", "layer_norm", "softmax", "fft", "rnn"} <= set(rows)
+    assert {name.replace("attention_", "SDPA ") for name in ran} == set(rows) - {"hardware"}
+    assert {rows["matmul"][dtype].get("mark") for dtype in ("fp64", "fp32", "bf16")} <= {"good", "poor"}
+    assert rows["fft"]["bf16"]["brief"] == "refused", "no CPU has such a kernel"
+    assert "The operations were really run. Slow: over twice" in table["caption"]
+
+
 def test_a_snapshot_gives_the_same_report_without_torch(doctor: Any, host_json: Path, tmp_path: Path) -> None:
     """Judged twice it is equal to the byte, also where torch cannot be imported at all."""
     (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ivdoctor.collection import Collection, collect
+from ivdoctor.checkup import judged
+from ivdoctor.collection import ABOUT_A_MODEL, Collection, collect
 from ivdoctor.facts import Asked
 from ivdoctor.outcome import Outcome
+from ivdoctor.plugins import plugins
 from ivdoctor.probe import Probe, probe
 from ivdoctor.rooms import Rooms
 
@@ -184,3 +186,142 @@ def test_a_fact_of_the_wrong_shape_is_a_failure() -> None:
     (outcome,) = collection.outcomes
     assert outcome.status == "failed"
     assert "$.system" in outcome.reason
+
+
+# --- hardware that is not here
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    """A model that says what it is saved in, and has no weights."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"model_type": "llama", "torch_dtype": "bfloat16"}')
+    return str(tmp_path / "model")
+
+
+def test_for_a_target_nothing_is_looked_at(chain: Callable[..., list[Probe]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No probe of anybody's, no place, no room."""
+    monkeypatch.setattr(Rooms, "visit", pytest.fail)
+
+    assert collect(plugins().probes, Asked(targets=("T4",)), told=pytest.fail) == []
+    assert collect(chain("one", "two", *WANTING), Asked(targets=("T4",), torch="2.6", engine="vllm", thorough=True), told=pytest.fail) == []
+
+
+def test_for_a_target_and_a_model_its_files_and_the_packages_are_looked_at(folder: str) -> None:
+    """Three facts of the machine, in a room without torch; no place is visited."""
+    outcomes = collect(plugins().probes, Asked(model=folder, targets=("T4",)), told=pytest.fail)
+
+    assert {(one.subject, one.place) for one in outcomes} == {("model", ""), ("checkpoint", ""), ("packages", "")}
+    assert {one.subject: one.status for one in outcomes} == {"model": "ok", "checkpoint": "absent", "packages": "ok"}
+    assert next(one.fact for one in outcomes if one.subject == "model").dtype == "bfloat16"
+    assert {probe.room for probe in plugins().probes if probe.fact in ABOUT_A_MODEL} == {"plain"}
+
+
+def test_a_plugins_own_facts_are_not_looked_at_for_a_target(chain: Callable[..., list[Probe]], folder: str) -> None:
+    """Nobody can say whether they are about the model."""
+    found = collect(chain("one", "with_a_model", "here_with_a_model"), Asked(model=folder, targets=("T4",)))
+
+    assert found == []
+
+
+# --- devices that fail in between
+
+DEVICES = """
+from dataclasses import dataclass
+
+from ivdoctor.facts import Gpu, Place, Precision, Torch
+from ivdoctor.probe import probe
+from ivdoctor.probes.precision import run_operator
+from ivdoctor.testing import a_device, a_gpu, a_torch
+from ivdoctor.trials.operators import Operator, Sizes
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    text: str
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Third:
+    text: str
+
+@probe()
+def torch() -> Torch:
+    return a_torch()
+
+@probe()
+def gpu(torch: Torch) -> Gpu:
+    return a_gpu(*(a_device("sm_80", f"board {number}", index=number) for number in range(6)))
+
+@probe(room="trial", timeout=60)
+def first(place: Place) -> First:
+    return First(text=place.name)
+
+@probe(room="trial", timeout=60)
+def second(place: Place, first: First) -> Precision:
+    import torch
+
+    errors = {
+        "cuda:0": RuntimeError("CUDA error: unspecified launch failure"),
+        "cuda:1": RuntimeError("CUDA error: context is destroyed"),
+        "cuda:2": RuntimeError("UR error: UR_RESULT_ERROR_DEVICE_LOST"),
+        "cuda:3": torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 3 has 3.5 MiB free."),
+        "cuda:4": RuntimeError("HIP out of memory. Tried to allocate 2.00 MiB."),
+    }
+
+    def product(a, b):
+        if a.dtype is torch.bfloat16 and place.name in errors:
+            raise errors[place.name]
+        return a @ b
+
+    operator = Operator(name="matmul", call=product, sizes=Sizes(((8, 8), (8, 8))))
+    return Precision(operations=tuple(run_operator(torch, "cpu", dtype, operator) for dtype in ("fp32", "bf16")))
+
+@probe(room="trial", timeout=60)
+def third(place: Place, first: First) -> Third:
+    return Third(text=place.name)
+"""
+"""Six boards, of which five fail in the middle of the second probe, as torch would tell of it."""
+
+FAILED = {
+    "cuda:0": "the device failed: CUDA error: unspecified launch failure",
+    "cuda:1": "the device failed: CUDA error: context is destroyed",
+    "cuda:2": "the device failed: UR error: UR_RESULT_ERROR_DEVICE_LOST",
+    "cuda:3": "the device failed: the memory of cpu is full: CUDA out of memory. Tried to allocate 20.00 MiB. GPU 3 has 3.5 MiB free.",
+    "cuda:4": "the device failed: the memory of cpu is full: HIP out of memory. Tried to allocate 2.00 MiB.",
+}
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
+    """What comes of looking at six boards, in real rooms; once, for torch is imported for it."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("probes")
+    (folder / "device_probes.py").write_text(DEVICES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        patch.setenv("PYTHONPATH", str(folder))
+        module = importlib.import_module("device_probes")
+        return collect([getattr(module, name) for name in ("torch", "gpu", "first", "second", "third")])
+
+
+def test_a_device_that_is_lost_or_full_takes_nothing_else_with_it(failing: list[Outcome]) -> None:
+    """Its run has failed and says why; what was seen there before, what is looked at after it, and every other place stay."""
+    runs = {one.place: one for one in failing if one.subject == "precision"}
+
+    assert {place: one.reason for place, one in runs.items() if one.status == "failed"} == FAILED
+    assert {one.subject for one in failing if one.status != "ok"} == {"precision"}
+    for place in ("cpu", "cuda:5"):
+        assert [one.status for one in runs[place].fact.operations] == ["works", "works"]
+    assert [one.fact.text for one in failing if one.subject == "third"] == ["cpu", *(f"cuda:{number}" for number in range(6))]
+
+
+def test_of_a_device_that_is_lost_or_full_no_format_is_called_refused(failing: list[Outcome]) -> None:
+    """Nobody knows what it carries: undetermined there and over all, and no finding about a format; the others keep their verdicts."""
+    report = judged(failing, Asked(dtype="bf16"), registered=plugins())
+
+    assert report.exit_code == 3
+    assert report.reason.startswith(f"precision (cuda:0) failed: {FAILED['cuda:0']}")
+    assert {one.name: one.verdict.value for one in report.places if one.name != "cpu"} == {
+        **dict.fromkeys(FAILED, "undetermined"),
+        "cuda:5": "ready",
+    }
+    assert [one for one in report.findings if one.code in {"IVD203", "IVD501"}] == []

@@ -2,9 +2,10 @@
 
 import pytest
 
-from ivdoctor.evidence import Range, at_once, beyond, fp16_range, kept_its_numbers, sound, within
-from ivdoctor.facts import Cast, CastRun, Limits
-from ivdoctor.testing import a_cast
+from ivdoctor.evidence import Range, at_once, beyond, concerned, fp16_range, kept_its_numbers, sound, within
+from ivdoctor.facts import HALVES, Asked, Cast, CastRun, Checkpoint, Limits, Model, Packages, Place
+from ivdoctor.targets import target
+from ivdoctor.testing import a_cast, a_checkpoint, a_model, a_place, some_packages, some_weights
 
 LIMITS = Limits()
 
@@ -111,3 +112,53 @@ def test_loading_at_once_counts_where_only_the_cast_afterwards_breaks() -> None:
 def test_a_run_is_asked_before_the_table_and_the_table_before_nobody(cast: Cast | None, t5: Range, gemma4: Range, llama: Range) -> None:
     """The miniature's weights are random: it proves nothing of a family."""
     assert [fp16_range(family, cast, LIMITS) for family in ("t5", "gemma4", "llama")] == [t5, gemma4, llama]
+
+
+T4, HERE = target("T4"), a_place("sm_75", "Tesla T4")
+
+
+def about(
+    place: Place, asked: Asked, model: Model | None = None, checkpoint: Checkpoint | None = None, packages: Packages | None = None
+) -> list[str]:
+    """The formats that a verdict there is about."""
+    return [dtype for dtype in HALVES if concerned(dtype, place, asked, model=model, checkpoint=checkpoint, packages=packages)]
+
+
+@pytest.mark.parametrize("place", [T4, HERE, target("A100"), target("zen3"), a_place()], ids=lambda place: f"{place.title}, {place.kind}")
+@pytest.mark.parametrize("engine", ["", "vllm", "transformers"])
+def test_a_verdict_is_about_what_was_asked_for_by_name(place: Place, engine: str) -> None:
+    """For the model or for its input, everywhere, whatever the model was saved in and whatever the engine would do."""
+    assert about(place, Asked(dtype="fp16", engine=engine), a_model()) == ["fp16"]
+    assert about(place, Asked(dtype="bf16", input_dtype="fp32", engine=engine)) == ["fp32", "bf16"]
+
+
+@pytest.mark.parametrize("place", [T4, target("A100"), target("zen3")], ids=lambda place: place.title)
+def test_at_a_target_a_verdict_is_about_what_the_model_would_be_loaded_in(place: Place) -> None:
+    """Its configuration's dtype, or its weights', where no dtype was named; nobody knows without a model."""
+    assert about(place, Asked(), a_model()) == ["bf16"]
+    assert about(place, Asked(), a_model(dtype="float16")) == ["fp16"]
+    assert about(place, Asked(), a_model(dtype=""), a_checkpoint(some_weights("float16"))) == ["fp16"]
+    assert about(place, Asked(), a_model(dtype="")) == []
+    assert about(place, Asked(), a_model(dtype="float8_e4m3fn")) == []
+    assert about(place, Asked(), None, a_checkpoint()) == []
+    assert about(place, Asked(dtype="fp16"), a_model()) == ["fp16"]
+
+
+@pytest.mark.parametrize(("version", "formats"), [("4.57.0", ["fp32"]), ("5.0.0", ["bf16"])])
+def test_at_a_target_a_verdict_is_about_what_the_installed_transformers_loads(version: str, formats: list[str]) -> None:
+    """Before 5.0 that was float32 unless a dtype was named."""
+    assert about(T4, Asked(), a_model(), packages=some_packages({"transformers": version})) == formats
+
+
+@pytest.mark.parametrize("place", [HERE, a_place(), a_place("sm_80")], ids=lambda place: place.title)
+def test_here_a_verdict_is_about_no_format_that_was_not_asked_for(place: Place) -> None:
+    """What the model does in each is run instead."""
+    assert about(place, Asked(), a_model(), a_checkpoint()) == []
+
+
+def test_at_a_target_a_verdict_is_not_about_a_format_that_the_engine_replaces() -> None:
+    """vLLM takes a bf16 checkpoint in fp16 below 8.0; transformers takes it as it is, and an A100 has bf16."""
+    assert about(T4, Asked(engine="vllm"), a_model()) == []
+    assert about(T4, Asked(engine="transformers"), a_model()) == ["bf16"]
+    assert about(target("A100"), Asked(engine="vllm"), a_model()) == ["bf16"]
+    assert about(T4, Asked(engine="vllm"), a_model(dtype="float16")) == ["fp16"]

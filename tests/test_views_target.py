@@ -137,7 +137,7 @@ def test_a_kernel_that_came_later_is_refused_by_an_older_torch() -> None:
 
 
 def test_engines_are_told_by_the_kinds_of_checkpoints() -> None:
-    """A row a kind, a column an engine; for a target it is not folded, on a machine that is here it is."""
+    """A row a kind, a column an engine; what is here by the name of the device is the same."""
     (grid,) = engines(target("T4"), Asked(targets=("T4",)))
     (here,) = engines(a_place("sm_75", "Tesla T4"), Asked())
 
@@ -145,16 +145,15 @@ def test_engines_are_told_by_the_kinds_of_checkpoints() -> None:
     assert list(rows(grid)) == [one for one in FORMATS if one in rows(grid)]
     assert (rows(grid)["bf16"]["vllm"].brief, rows(grid)["bf16"]["vllm"].mark) == ("refused", "bad")
     assert (rows(grid)["fp16"]["vllm"].brief, rows(grid)["fp16"]["vllm"].mark) == ("native", "good")
-    assert (grid.detail, here.detail) == (False, True)
+    assert not grid.detail
     assert here.rows == grid.rows
 
 
 def test_the_engine_that_was_asked_about_is_told_alone() -> None:
-    """And not folded, wherever the hardware is."""
+    """Wherever the hardware is; one that nobody has read has no table."""
     (grid,) = engines(a_place("sm_75", "Tesla T4"), Asked(engine="vllm"))
 
     assert grid.columns == ("checkpoint", "vllm")
-    assert not grid.detail
     assert list(engines(target("T4"), Asked(engine="llama.cpp"))) == []
 
 
@@ -201,8 +200,15 @@ def titles(place: Place, asked: Asked) -> list[str]:
 
 
 def test_a_target_has_its_formats_its_libraries_and_its_engines() -> None:
-    """In that order; a CPU's only its formats."""
+    """In that order; what no row is about is left out."""
     assert titles(target("T4"), Asked()) == ["Number formats", "Kernels and libraries", "Engines"]
-    assert titles(a_place("sm_75", "Tesla T4"), Asked()) == ["Number formats", "Kernels and libraries", "Engines"]
-    assert titles(a_place(), Asked()) == ["Number formats"]
     assert titles(target("TPU v4"), Asked(engine="vllm")) == ["Number formats"]
+
+
+def test_what_is_here_has_what_ran_on_it() -> None:
+    """And of engines only the one that was asked about."""
+    t4 = a_place("sm_75", "Tesla T4")
+
+    assert titles(t4, Asked()) == ["Number formats"]
+    assert titles(t4, Asked(engine="vllm")) == ["Number formats", "Engines"]
+    assert titles(a_place(), Asked()) == ["Number formats"]

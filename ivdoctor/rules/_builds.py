@@ -1,6 +1,6 @@
 """Which published build of torch to install for a device and its driver."""
 
-from ..builds import Carrier, carriers, runs_on, usual
+from ..builds import Carrier, carriers, carriers_of_all, runs_on, usual
 from ..facts import Driver, Torch
 from ..finding import Fix
 from ..text import say
@@ -18,7 +18,10 @@ def cuda_of(torch: Torch) -> tuple[int, int] | None:
 
 def install(capability: tuple[int, int] | None, gfx: str | None = None, driver: Driver | None = None, machine: str = "x86_64") -> Fix:
     """The newest torch that has code for the device and that the driver runs; another driver, or another source, where there is none."""
-    found = carriers(capability, gfx, machine)
+    return _install(carriers(capability, gfx, machine), driver, machine)
+
+
+def _install(found: tuple[Carrier, ...], driver: Driver | None, machine: str = "x86_64") -> Fix:
     best = usual(tuple(one for one in found if driver is None or runs_on(_release(one.build), driver.cuda)), machine)
     if best is None and found:
         oldest = min(_release(one.build) for one in found)[0]
@@ -39,9 +42,12 @@ def command(one: Carrier) -> str:
     return f"pip install --force-reinstall {pinned} --index-url https://download.pytorch.org/whl/{one.build}"
 
 
-def weakest(driver: Driver) -> tuple[int, int]:
-    """The oldest compute capability of the driver's devices: what a build must still carry."""
-    return min(device.compute_capability for device in driver.devices)
+def for_all(driver: Driver) -> Fix:
+    """For the devices of a driver: a build with code for every one of them, else for the oldest."""
+    every = sorted({device.compute_capability for device in driver.devices})
+    together = carriers_of_all(tuple(every))
+    runs = [one for one in together if runs_on(_release(one.build), driver.cuda)]
+    return _install(together, driver) if runs else install(every[0], driver=driver)
 
 
 def backend_of(torch: Torch) -> str:

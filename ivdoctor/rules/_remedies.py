@@ -89,6 +89,8 @@ def caveat(dtype: Half, place: Place, fp16: Range = "unknown") -> str:
         caveats.append(say("fp16 ends at 65504, and models of this family are known to overflow"))
     elif dtype == "fp16" and fp16 == "lost":
         caveats.append(say("fp16 ends at 65504, and this model was run in it here and fails"))
+    elif dtype == "fp16" and fp16 == "stays":
+        caveats.append(say("fp16 ends at 65504, and models of this family are reported to stay below"))
     elif dtype == "fp16":
         caveats.append(say("fp16 ends at 65504, and whether this model stays below is unknown: test it"))
     if place.dtypes.of(dtype) == "emulated":

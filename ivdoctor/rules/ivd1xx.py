@@ -10,7 +10,7 @@ from ..rule import rule
 from ..tables import table
 from ..text import say
 from ..wheels import lacks_code, names
-from ._builds import NO_CHANGE, backend_of, cuda_of, install, weakest
+from ._builds import NO_CHANGE, backend_of, cuda_of, for_all, install
 from ._remedies import untried
 
 
@@ -32,7 +32,7 @@ def cpu_build_beside_a_gpu(torch: Torch, driver: Driver) -> Iterator[Problem]:
     yield Problem(
         message=say("torch {version} is built without CUDA, so {names} cannot be used", version=torch.version, names=names),
         evidence=("torch.version.cuda = None", f"NVML: driver {driver.version}, CUDA {newest}, {names}"),
-        fixes=(install(weakest(driver), driver=driver),),
+        fixes=(for_all(driver),),
     )
 
 
@@ -70,7 +70,7 @@ def driver_older_than_torch(torch: Torch, driver: Driver) -> Iterator[Problem]:
         ),
         fixes=(
             Fix(title=say("Update the driver to one for CUDA {major}", major=cuda[0]) + oldest, kind="hardware", trial=untried(say(NO_CHANGE))),
-            install(weakest(driver), driver=driver),
+            for_all(driver),
         ),
     )
 
@@ -96,7 +96,7 @@ def no_code_for_the_device(torch: Torch, place: Place, precision: Precision | No
         message=say("torch {version} has no code for {titled}", version=torch.version, titled=titled),
         evidence=(
             say("architectures in the build: {list}", list=" ".join(torch.arch_list)),
-            say("a build must list {name}; published: {builds}", name=wanted, builds=carried(place) or say("none known")),
+            say("a build must list {name}, or PTX of an older one; published: {builds}", name=wanted, builds=carried(place) or say("none known")),
         ),
         fixes=(install(place.compute_capability, place.gfx, driver if place.backend == "cuda" else None, machine_of(place)),),
     )

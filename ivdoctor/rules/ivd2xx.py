@@ -79,9 +79,7 @@ def _without_bf16(place: Place, fp16: Range) -> Fix:
 
 
 @rule("IVD202", severity=Severity.NOTE, category="bf16-unsupported-gpu")
-def bf16_flag_misleads(
-    torch: Torch, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None, model: Model | None
-) -> Iterator[Problem]:
+def bf16_flag_misleads(torch: Torch, place: Place, asked: Asked, precision: Precision, cast: Cast | None, model: Model | None) -> Iterator[Problem]:
     """
     `is_bf16_supported()` gives another answer than the hardware.
 
@@ -92,41 +90,63 @@ def bf16_flag_misleads(
     Choose by the device. On NVIDIA `torch.cuda.get_device_capability() >= (8, 0)` tells, or `is_bf16_supported(including_emulation=False)`
     since torch 2.4; on AMD neither does.
     """
-    truth, (best, said) = place.dtypes.bf16, _best(place, asked, cast, model)
-    backend = "rocm" if torch.hip else place.backend
-    means = next((row for row in table("bf16_flag") if row["backend"] == backend and _covers(row, torch)), None)
-    flag = precision.bf16_flag if precision else _predicted(place, torch, means)
+    truth, flag = place.dtypes.bf16, precision.bf16_flag
     if flag is None or truth not in ("native", "emulated") or flag is (truth == "native"):
         return
-    question = "torch.xpu.is_bf16_supported" if place.backend == "xpu" else "torch.cuda.is_bf16_supported"
-    evidence = [f"{question}() = {flag}" if precision else say("{question}() would be {flag}, by the tables", question=question, flag=flag)]
-    if precision and precision.bf16_flag_native is not None:
-        evidence.append(f"{question}(including_emulation=False) = {precision.bf16_flag_native}")
-    if means:
-        evidence.append(
-            say("in torch {version} the call means: {means} ({source})", version=torch.version, means=means["bare_means"], source=means["source"])
-        )
-    message = say("torch says bf16 is supported = {flag}; by the tables it is {truth} on {title}", flag=flag, truth=truth, title=place.title)
-    if not precision:
-        message = say("torch would say bf16 is supported = {flag}; by the tables it is {truth} on {title}", flag=flag, truth=truth, title=place.title)
+    evidence = [f"{_question(place)}() = {flag}"]
+    if precision.bf16_flag_native is not None:
+        evidence.append(f"{_question(place)}(including_emulation=False) = {precision.bf16_flag_native}")
     yield Problem(
-        message=message,
-        evidence=tuple(evidence),
-        fixes=(
-            Fix(
-                title=say("Choose the dtype by the hardware, not by the flag") + said,
-                code=fed(f"dtype = torch.{TORCH_NAME[best]}", best, cast),
-                trial=untried(say("it is a line of the caller's code")),
-            ),
-        ),
+        message=say("torch says bf16 is supported = {flag}; by the tables it is {truth} on {title}", flag=flag, truth=truth, title=place.title),
+        evidence=(*evidence, *_meaning(torch, place)),
+        fixes=(_by_the_hardware(place, asked, cast, model),),
     )
 
 
-def _predicted(place: Place, torch: Torch, means: dict[str, str] | None) -> bool | None:
-    """What the flag of a torch that is only supposed would say, of a device without the hardware; None where no row tells."""
-    if place.kind != "target" or not _driven(place, torch) or means is None or place.dtypes.bf16 != "emulated":
-        return None
-    return means["below_sm80"] == "True"
+@rule("IVD209", severity=Severity.NOTE, category="bf16-unsupported-gpu")
+def bf16_flag_would_mislead(torch: Torch, place: Place, asked: Asked, cast: Cast | None, model: Model | None) -> Iterator[Problem]:
+    """
+    `is_bf16_supported()` would give another answer than the hardware of a target, with the torch that was named.
+
+    Foretold from what the call asks in that release, as in IVD202; nothing was run there.
+
+    ## Fix
+    Choose by the device, as in IVD202.
+    """
+    if place.kind != "target" or not _driven(place, torch) or place.dtypes.bf16 != "emulated":
+        return
+    means = _means(torch, place)
+    if means and means["below_sm80"] == "True":
+        yield Problem(
+            message=say("torch would say bf16 is supported = True; by the tables it is emulated on {title}", title=place.title),
+            evidence=(say("{question}() would be True, by the tables", question=_question(place)), *_meaning(torch, place)),
+            fixes=(_by_the_hardware(place, asked, cast, model),),
+        )
+
+
+def _question(place: Place) -> str:
+    return "torch.xpu.is_bf16_supported" if place.backend == "xpu" else "torch.cuda.is_bf16_supported"
+
+
+def _means(torch: Torch, place: Place) -> dict[str, str] | None:
+    """The row on what the call asks in this release."""
+    backend = "rocm" if torch.hip else place.backend
+    return next((row for row in table("bf16_flag") if row["backend"] == backend and _covers(row, torch)), None)
+
+
+def _meaning(torch: Torch, place: Place) -> Iterator[str]:
+    means = _means(torch, place)
+    if means:
+        yield say("in torch {version} the call means: {means} ({source})", version=torch.version, means=means["bare_means"], source=means["source"])
+
+
+def _by_the_hardware(place: Place, asked: Asked, cast: Cast | None, model: Model | None) -> Fix:
+    best, said = _best(place, asked, cast, model)
+    return Fix(
+        title=say("Choose the dtype by the hardware, not by the flag") + said,
+        code=fed(f"dtype = torch.{TORCH_NAME[best]}", best, cast),
+        trial=untried(say("it is a line of the caller's code")),
+    )
 
 
 def _best(place: Place, asked: Asked, cast: Cast | None, model: Model | None) -> tuple[Half, str]:
@@ -208,13 +228,20 @@ def half_precision_slow_on_this_cpu(
         yield Problem(
             message=message,
             evidence=(
-                say("table: {source}", source=place.dtypes.source),
+                *_without(slow, place),
                 *(timed(slow, precision) if precision and times(precision) else how_slow(slow, cpu)),
                 *measured(slow, cast),
             ),
             severity=Severity.WARNING if any(asked.concerns(dtype) for dtype in slow) else None,
             fixes=_in_fp32(place, cast, model, packages),
         )
+
+
+def _without(slow: list[str], place: Place) -> Iterator[str]:
+    """What the tables say, of the formats that are slow by them."""
+    missing = [dtype for dtype in slow if place.dtypes.of(dtype) == "emulated"]
+    if missing:
+        yield say("table: no instruction for {formats} in cpu_features.csv", formats=say(" and ").join(missing))
 
 
 def _in_fp32(place: Place, cast: Cast | None, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:

@@ -1,11 +1,12 @@
 """IVD5xx: operators that lack a kernel for a dtype."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..evidence import BARRED, Range, concerned, judged
 from ..facts import HALVES, TORCH_NAME, Asked, Cast, Checkpoint, Half, Model, Packages, Place, Precision, Torch, release
 from ..finding import Fix, Problem, Severity
-from ..kernels import Engine, cpu_missing, engine_rows, kernels
+from ..kernels import Engine, cpu_missing, engine_rows, family_row, kernels
 from ..rule import rule
 from ..text import say
 from ..wheels import lacks_code
@@ -76,7 +77,7 @@ def no_flash_attention(place: Place, packages: Packages | None, torch: Torch | N
     installed = packages.version("flash-attn") if packages and place.kind != "target" else None
     yield Problem(
         message=say("FlashAttention 2 does not run on {title}", title=place.title),
-        evidence=tuple(dict.fromkeys(f"{one.message or one.note}: {one.source}" for one in rows)),
+        evidence=tuple(dict.fromkeys(f"{(one.message or one.note).rstrip('.')}: {one.source}" for one in rows)),
         severity=Severity.WARNING if installed else None,
         fixes=(
             Fix(
@@ -119,9 +120,14 @@ def engine_refuses(
     rows = engine_rows(asked.engine, place)
     meant = _meant(asked, model, checkpoint, packages if asked.engine == "transformers" else None)
     mine = [one for one in rows if one.format in meant]
+    barred = family_row(asked.engine, model.model_type, "fp16") if model else None
+    if barred and "fp16" in meant:
+        yield _family(barred, asked, place)
     for one in mine:
         if one.outcome != "native":
-            yield _engine(one, rows, place, range_of(model, cast, asked), asked)
+            yield _engine(
+                replace(one, auto=barred["auto"]) if barred and one.auto == "fp16" else one, rows, place, range_of(model, cast, asked), asked
+            )
     refused = [one for one in rows if one.outcome == "refused" and one not in mine]
     if refused:
         formats = ", ".join(one.format for one in refused)
@@ -142,7 +148,7 @@ def _meant(asked: Asked, model: Model | None, checkpoint: Checkpoint | None, pac
 def _engine(one: Engine, rows: tuple[Engine, ...], place: Place, fp16: Range, asked: Asked) -> Problem:
     """What it does with the format in question, where that is not to run it natively; fp16 never without a word on its range."""
     by_itself, half = one.auto if asked.dtype == "auto" else "", next((row for row in rows if row.format == "fp16"), None)
-    nor_half = half if half and half.outcome == "refused" and (by_itself == "fp16" or _halved(one.instead)) else None
+    nor_half = half if half and {half.outcome, one.outcome} == {"refused"} and (one.format == "bf16" or _halved(one.instead)) else None
     if by_itself:
         what = say("casts {format} to {dtype} by itself", format=one.format, dtype=by_itself)
     elif one.outcome == "refused":
@@ -155,15 +161,35 @@ def _engine(one: Engine, rows: tuple[Engine, ...], place: Place, fp16: Range, as
     design = one.outcome == "weight-only" and one.format in WEIGHTS_ALONE
     return Problem(
         message=say("{engine} {what} on {title}", engine=one.engine, what=what, title=place.title),
-        evidence=tuple(
-            text
-            for row in (one, *([nor_half] if nor_half else []))
-            for text in (row.message, f"{row.note}; {row.source}" if row.note else row.source)
-            if text
-        ),
+        evidence=tuple(dict.fromkeys(line for row in (one, nor_half) if row for line in _said(row))),
         severity=Severity.ERROR if lost or nor_half or (one.outcome == "refused" and not by_itself) else None if design else Severity.WARNING,
         fixes=_instead(nor_half or one, place, fp16),
     )
+
+
+def _family(row: dict[str, str], asked: Asked, place: Place) -> Problem:
+    """An engine that does not take a whole family of models in a format, whatever the hardware; with no dtype named it takes another."""
+    said = {"engine": row["engine"], "family": row["model_type"], "format": row["format"], "auto": row["auto"]}
+    if asked.dtype == "auto":
+        message = say("{engine} runs {family} in {auto} instead of {format} by itself", **said)
+    else:
+        message = say("{engine} refuses {format} for models of the family {family}", **said)
+    return Problem(
+        message=message,
+        evidence=(row["message"], f"{row['source']} ({row['date']})"),
+        severity=Severity.WARNING if asked.dtype == "auto" else Severity.ERROR,
+        fixes=(
+            Fix(
+                title=say("Give {engine}: {instead}", engine=row["engine"], instead=f"--dtype {TORCH_NAME[row['auto']]}"),
+                kind="setting",
+                trial=elsewhere(place, say("no engine was started")),
+            ),
+        ),
+    )
+
+
+def _said(one: Engine) -> tuple[str, ...]:
+    return tuple(filter(None, (one.message, f"{one.note}; {one.source}" if one.note else one.source)))
 
 
 def _halved(instead: str) -> bool:

@@ -265,3 +265,12 @@ def test_the_newest_release_of_this_file_is_the_newest() -> None:
 def test_without_a_torch_a_target_is_not_asked_about_its_build() -> None:
     """Skipped, never passed."""
     assert verdict(build_for_other_hardware, target("T4")).skipped == "torch: no probe gave it"
+
+
+def test_ivd101_fires_with_a_build_for_every_device() -> None:
+    """A T4 and an RTX 5090 under a driver for CUDA 12.8: not the newest for the T4 alone."""
+    devices = (an_nvml_device("sm_75", "Tesla T4"), an_nvml_device("sm_120", "NVIDIA GeForce RTX 5090", index=1))
+    (found,) = findings(cpu_build_beside_a_gpu, build("2.9+cpu"), a_driver(*devices, cuda=(12, 8)))
+    assert "whl/cu129" in found.fixes[0].command
+    (alone,) = findings(cpu_build_beside_a_gpu, build("2.9+cpu"), a_driver(devices[0], cuda=(12, 8)))
+    assert "whl/cu126" in alone.fixes[0].command

@@ -10,7 +10,7 @@ from ivdoctor.facts import Asked, Cast, Half, Model, Place
 from ivdoctor.finding import Severity
 from ivdoctor.rules.ivd2xx import (
     bf16_emulated,
-    bf16_flag_misleads,
+    bf16_flag_would_mislead,
     fp16_not_native,
     half_precision_slow_on_this_cpu,
     reduced_precision_reductions,
@@ -143,11 +143,11 @@ def halves(text: str) -> bool:
 
 @pytest.mark.parametrize("fp16", CASTS)
 def test_nobody_is_told_to_use_float16_without_where_it_ends(fp16: Range) -> None:
-    """By IVD201, IVD202 and IVD205, on every architecture; and not at all where the model is known to leave it."""
+    """By IVD201, IVD209 and IVD205, on every architecture; and not at all where the model is known to leave it."""
     family, cast = CASTS[fp16]
     for place, dtype in product(EVERY, ("auto", "bf16", "fp16")):
         asked, run = Asked(dtype=dtype), [cast] if cast else []  # type: ignore[arg-type]  # the words it takes
-        for torch, rule in product((build("2.6+cu124"), build("2.6+rocm6.2.4")), (bf16_emulated, bf16_flag_misleads, fp16_not_native)):
+        for torch, rule in product((build("2.6+cu124"), build("2.6+rocm6.2.4")), (bf16_emulated, bf16_flag_would_mislead, fp16_not_native)):
             for fix in (fix for one in findings(rule, place, torch, a_model(model_type=family), asked, *run) for fix in one.fixes):
                 advised = halves(fix.code) or halves(fix.title)
                 assert not advised or "65504" in fix.title, (place.title, fix)
@@ -157,9 +157,9 @@ def test_nobody_is_told_to_use_float16_without_where_it_ends(fp16: Range) -> Non
 @pytest.mark.parametrize(
     ("name", "version", "dtype"), [("T4", "2.6+cu124", "float16"), ("V100", "2.13+cu126", "float16"), ("P40", "2.6+cu124", "float32")]
 )
-def test_ivd202_fires_on_a_target_with_what_the_flag_would_say(name: str, version: str, dtype: str) -> None:
+def test_ivd209_fires_on_a_target_with_what_the_flag_would_say(name: str, version: str, dtype: str) -> None:
     """Since torch 2.4 `is_bf16_supported()` counts emulation: foretold by the table, and said to be."""
-    (found,) = findings(bf16_flag_misleads, build(version), target(name))
+    (found,) = findings(bf16_flag_would_mislead, build(version), target(name))
     assert found.severity is Severity.NOTE
     assert found.message == f"torch would say bf16 is supported = True; by the tables it is emulated on {target(name).title}"
     assert found.evidence[0] == "torch.cuda.is_bf16_supported() would be True, by the tables"
@@ -169,9 +169,9 @@ def test_ivd202_fires_on_a_target_with_what_the_flag_would_say(name: str, versio
 
 
 @pytest.mark.parametrize("name", ["gfx1030", "RX 6800", "MI50"])
-def test_ivd202_fires_on_a_target_of_amds_because_the_flag_only_asks_for_rocm(name: str) -> None:
+def test_ivd209_fires_on_a_target_of_amds_because_the_flag_only_asks_for_rocm(name: str) -> None:
     """It says True for every card since 1.13."""
-    (found,) = findings(bf16_flag_misleads, build("2.6+rocm6.2.4"), target(name))
+    (found,) = findings(bf16_flag_would_mislead, build("2.6+rocm6.2.4"), target(name))
     assert "the call means: is a ROCm build" in found.evidence[1]
     assert found.fixes[0].code == "dtype = torch.float16"
 
@@ -181,6 +181,7 @@ def test_ivd202_fires_on_a_target_of_amds_because_the_flag_only_asks_for_rocm(na
     [
         ("T4", "2.2"),
         ("T4", "1.12"),
+        ("A100", "2.2"),
         ("A100", "2.6+cu124"),
         ("MI300X", "2.6+rocm6.2.4"),
         ("T4", "2.6+cpu"),
@@ -192,14 +193,14 @@ def test_ivd202_fires_on_a_target_of_amds_because_the_flag_only_asks_for_rocm(na
         ("Ascend 910A", "2.6+cpu"),
     ],
 )
-def test_ivd202_silent_on_a_target_where_the_flag_is_right_or_nobody_asks_it(name: str, version: str) -> None:
+def test_ivd209_silent_on_a_target_where_the_flag_is_right_or_nobody_asks_it(name: str, version: str) -> None:
     """Before 2.4 it told the hardware; on bf16 hardware True is right; and a build that does not drive the device says nothing of it."""
-    assert findings(bf16_flag_misleads, build(version), target(name)) == []
+    assert findings(bf16_flag_would_mislead, build(version), target(name)) == []
 
 
-def test_ivd202_silent_on_a_device_that_is_here_and_was_not_asked() -> None:
+def test_ivd209_silent_on_a_device_that_is_here_and_was_not_asked() -> None:
     """What torch says is asked of torch where that can be done, never foretold."""
-    assert findings(bf16_flag_misleads, a_torch(), HERE[0]) == []
+    assert findings(bf16_flag_would_mislead, a_torch(), HERE[0]) == []
 
 
 @pytest.mark.parametrize(

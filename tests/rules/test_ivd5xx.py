@@ -147,7 +147,7 @@ def test_ivd502_fires_below_compute_capability_8(name: str) -> None:
     (found,) = findings(no_flash_attention, place)
     assert found.severity is Severity.NOTE
     assert found.message == f"FlashAttention 2 does not run on {place.title}"
-    assert found.evidence[0].startswith("FlashAttention only supports Ampere GPUs or newer.: flash-attn 2, ")
+    assert found.evidence[0].startswith("FlashAttention only supports Ampere GPUs or newer: flash-attn 2, ")
     assert [(fix.title, fix.code) for fix in found.fixes] == [("Use SDPA", SDPA)]
     assert found.fixes[0].trial.reason == f"{place.title} is not here"
 

@@ -8,7 +8,7 @@ import pytest
 
 from ivdoctor.facts import Asked, Checkpoint, Model, Place, Stored
 from ivdoctor.finding import Finding, Severity
-from ivdoctor.kernels import ENGINES
+from ivdoctor.kernels import ENGINES, family_row
 from ivdoctor.rules.ivd5xx import PACKED, QUANTISED, WEIGHTS_ALONE, engine_refuses
 from ivdoctor.tables import table
 from ivdoctor.targets import target
@@ -67,9 +67,29 @@ def test_ivd503_fires_as_a_warning_where_vllm_casts_by_itself() -> None:
 def test_ivd503_fires_as_an_error_without_float16_for_a_family_that_overflows(family: str, asked: Asked) -> None:
     """Neither the engine's own cast nor its advice is a way out for it."""
     (found,) = told(T4, asked, a_model(model_type=family), a_checkpoint())
-    assert found.severity is Severity.ERROR
+    wider = asked.dtype == "auto" and family_row("vllm", family, "fp16") is not None
+    assert found.severity is (Severity.WARNING if wider else Severity.ERROR)
+    assert ("casts bf16 to fp32 by itself" in found.message) is wider
     assert advice([found]) == [WIDER]
     assert found.fixes[0].kind == "hardware"
+
+
+@pytest.mark.parametrize("place", [T4, H100], ids=["T4", "H100"])
+@pytest.mark.parametrize("family", ["gemma2", "gemma3", "glm4"])
+def test_ivd503_fires_where_vllm_refuses_a_family_float16_on_any_hardware(place: Place, family: str) -> None:
+    """In vLLM's own words, and with what it takes instead."""
+    (found,) = told(place, vllm(dtype="fp16"), a_model(model_type=family), a_checkpoint())
+    assert found.severity is Severity.ERROR
+    assert found.message == f"vllm refuses fp16 for models of the family {family}"
+    assert found.evidence[0].startswith(f"The model type '{family}' does not support float16.")
+    assert advice([found]) == ["Give vllm: --dtype float32"]
+
+
+def test_ivd503_silent_on_float16_for_a_family_that_vllm_takes_in_it() -> None:
+    """And for those families in another engine, or another format."""
+    assert told(H100, vllm(dtype="fp16"), a_model(), a_checkpoint()) == []
+    assert told(H100, vllm(dtype="bf16"), a_model(model_type="gemma3"), a_checkpoint()) == []
+    assert told(H100, Asked(dtype="fp16", engine="transformers"), a_model(model_type="gemma3"), a_checkpoint()) == []
 
 
 def test_ivd503_fires_as_an_error_without_float16_for_a_model_that_was_lost_in_it_here() -> None:
@@ -160,7 +180,8 @@ def test_ivd503_fires_as_an_error_on_awq_below_7_5(place: Place) -> None:
     """With the capability in the engine's own words."""
     found = next(one for one in told(place, vllm(dtype="fp16"), *quantised("awq")) if "awq" in one.message)
     assert (found.message, found.severity) == (f"vllm refuses awq on {place.title}", Severity.ERROR)
-    assert "Minimum capability: 75. Current capability: %d%d." % (place.compute_capability or ()) in found.evidence[0]
+    assert found.evidence[0].startswith("The quantization method auto_awq is not supported for the current GPU. Minimum capability: 75. Current capa")
+    assert found.evidence[0].endswith({"Tesla P40": " 61."}.get(place.title, " 70."))
 
 
 def test_ivd503_fires_with_a_command_where_a_plug_in_is_what_is_missing() -> None:
@@ -242,8 +263,7 @@ def test_no_engine_is_told_to_use_float16_without_where_it_ends(engine: str) -> 
     places = [target(row["id"]) for row in table("architectures") if row["id"] and not row["match"]]
     stored = [a_checkpoint(), a_checkpoint(some_weights("uint8"), some_weights("float8_e4m3fn")), a_checkpoint(some_weights("int8"))]
     for place, method, family, checkpoint in product(places, METHODS, ("llama", "gemma3"), stored):
-        for dtype in ("auto", "bf16"):
-            asked = Asked(engine=engine, dtype=dtype)  # type: ignore[arg-type]  # the words it takes
+        for asked in (Asked(engine=engine), Asked(engine=engine, dtype="bf16")):
             for fix in (fix for one in told(place, asked, a_model(quantization=method, model_type=family), checkpoint) for fix in one.fixes):
                 bare = fix.title.replace("bfloat16", "").partition("(fp16 ends")[0]
                 advised = "float16" in bare or "fp16" in bare

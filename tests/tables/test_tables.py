@@ -26,6 +26,7 @@ UNIQUE = {
     "cpu_features": ("feature", "machine"),
     "cpu_kernels": ("operator", "dtype", "torch_from"),
     "cuda_drivers": ("cuda",),
+    "engine_families": ("engine", "model_type", "format"),
     "engines": ("engine", "format", "vendor", "since"),
     "environ": ("name",),
     "fp16_range": ("model_type",),
