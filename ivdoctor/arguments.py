@@ -69,10 +69,10 @@ def _config(model: str) -> None:
 
 
 def _build(text: str, places: list[Any]) -> None:
-    from .builds import UnknownBuild, build, machine_of
+    from .builds import UnknownBuild, build_for
 
     try:
-        build(text, machine_of(*places))
+        build_for(text, *places)
     except UnknownBuild as error:
         raise click.UsageError(f"--torch: {error}") from error
 

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from .facts import Place, Switch, Torch, Version, release
@@ -77,6 +77,20 @@ def build(text: str, machine: str = "x86_64") -> Torch:
         there = sorted((one for known, one in _wheels(machine) if known == minor), key=_rank, reverse=True)
         raise UnknownBuild(tag, tuple(f"{version}+{one}" for one in there), version, repr(machine[:LONGEST]))
     return _torch(row, version, tag, _wheels(machine)[minor, tag])
+
+
+def build_for(text: str, *places: Place) -> Torch:
+    """
+    The same for targets: for Macs alone the release that PyPI has for macOS, without a tag.
+
+    Raises UnknownBuild.
+    """
+    found = build(text, machine_of(*places))
+    if not places or any(place.backend != "mps" for place in places) or "+" in text:
+        return found
+    switches = tuple(one for one in found.switches if ".cuda." not in one.name and ".cudnn." not in one.name)
+    bare = Version(found.version.partition("+")[0])
+    return replace(found, version=bare, cuda=None, cudnn=None, arch_list=(), cuda_available=False, switches=switches)
 
 
 def carriers(capability: tuple[int, int] | None, gfx: str | None = None, machine: str = "x86_64") -> tuple[Carrier, ...]:

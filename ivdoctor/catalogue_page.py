@@ -9,7 +9,7 @@ from .kernels import ENGINES, Engine, Kernel, kernels
 from .tables import DTYPES, newest, table
 from .text import say
 from .titles import Accelerator
-from .traps import Trap, builds, engine_rows, first_torch, machines, newest_release, traps, wheel_source, wholesale
+from .traps import Trap, builds, engine_rows, first_torch, instead, machines, newest_release, traps, wheel_source, wholesale
 
 INDEX = "https://download.pytorch.org/whl/"
 
@@ -24,6 +24,9 @@ XPU = "PyTorch 2.15, notes/get_start_xpu, 2026-11-23"
 
 MEANING = "native: at full rate. emulated: by conversion, or at a crippled rate. none: no route in PyTorch or the usual engines."
 
+FIRST_CUDA = {(8, 6): "11.1", (8, 9): "11.8", (9, 0): "11.8", (10, 0): "12.8", (10, 3): "12.9", (12, 0): "12.8", (12, 1): "12.9"}
+"""The CUDA release that knew a device first: no driver older than that release's knows it. CUDA release notes (from knowledge, 2026-11-23)."""
+
 SHOWN = 6
 """Names of products that stand in a line; more are only counted."""
 
@@ -33,7 +36,7 @@ def page(place: Place) -> str:
     rows, found = kernels(place), traps(place)
     by_engine: dict[str, tuple[Engine, ...]] = {engine: engine_rows(engine, place) for engine in ENGINES}
     told: tuple[Kernel | Engine | Trap, ...] = (*rows, *(row for known in by_engine.values() for row in known), *found)
-    parts = (_heading(place), _formats(place), _traps(found), _builds(place), _kernels(rows), _engines(by_engine), _sources(place, told))
+    parts = (_heading(place), _formats(place), _traps(found), _builds(place), _kernels(rows), _engines(by_engine, place), _sources(place, told))
     return "\n\n".join("\n".join(part) for part in map(list, parts) if part) + "\n"
 
 
@@ -150,7 +153,7 @@ def _builds(place: Place) -> Iterator[str]:
         yield f"    {install(place, machine)}"
         width = max(len(one.build) for one in found)
         for one in found:
-            yield f"      {one.build:<{width}}  {_span(one)}{_driver(one.build)}".rstrip()
+            yield f"      {one.build:<{width}}  {_span(one)}{_driver(one.build, place)}".rstrip()
 
 
 def _without_code(place: Place) -> Iterator[str]:
@@ -187,9 +190,13 @@ def _span(one: Carrier) -> str:
     )
 
 
-def _driver(build: str) -> str:
+def _driver(build: str, place: Place) -> str:
+    """What the build asks for, or the device itself where that is more."""
     digits = build.removeprefix("cu")
     floor = driver_floor((int(digits[:-1]), int(digits[-1]))) if digits.isdecimal() else ""
+    own = next((row["linux"] for row in table("cuda_drivers") if row["cuda"] == FIRST_CUDA.get(place.compute_capability or (0, 0))), "")
+    if floor and own:
+        floor = max(floor, own, key=release)
     return say(", Linux driver {floor} or newer", floor=floor) if floor else ""
 
 
@@ -206,7 +213,7 @@ def _kernels(rows: tuple[Kernel, ...]) -> Iterator[str]:
         yield from _notes(name, [(one.dtype, one.note or _said(one.message)) for one in rows if one.kernel == name])
 
 
-def _engines(rows: dict[str, tuple[Engine, ...]]) -> Iterator[str]:
+def _engines(rows: dict[str, tuple[Engine, ...]], place: Place) -> Iterator[str]:
     known = {engine: {one.format: one for one in found} for engine, found in rows.items() if found}
     if not known:
         return
@@ -217,16 +224,16 @@ def _engines(rows: dict[str, tuple[Engine, ...]]) -> Iterator[str]:
     yield from wrapped(say("weight-only: unpacked for each product. dequantised: unpacked at load, in 16-bit memory. A dot: not in the tables."))
     for engine, found in known.items():
         if not wholesale(rows[engine]):  # what goes wrong says so already
-            yield from _notes(engine, [(one.format, _advice(one)) for one in found.values()])
+            yield from _notes(engine, [(one.format, _advice(one, place)) for one in found.values()])
 
 
 def _said(message: str) -> str:
     return f'"{message.rstrip(".")}"' if message else ""
 
 
-def _advice(one: Engine) -> str:
-    told = one.note or _said(one.message)
-    return told + (say("; instead: {instead}", instead=one.instead) if one.instead else "")
+def _advice(one: Engine, place: Place) -> str:
+    told, other = one.note or _said(one.message), instead(one, place)
+    return "; ".join(filter(None, (told, say("instead: {instead}", instead=other) if other else "")))
 
 
 def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:

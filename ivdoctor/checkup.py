@@ -9,7 +9,7 @@ from . import __version__, codec
 from .engine import Unknown, Verdict, judge
 from .facts import Asked, Cast, Checkpoint, Failure, Model, Place
 from .finding import Finding, Severity
-from .gaps import gaps_in, ran, unrun, untold
+from .gaps import gaps_in, ran, unlisted, unrun, untold
 from .gate import Answer, FailOn, answer, exit_code
 from .loader import loaders
 from .outcome import BROKEN, Outcome, known, subject_of
@@ -82,13 +82,16 @@ def _elsewhere(asked: Asked) -> tuple[tuple[Place, ...], tuple[Outcome, ...]]:
     """The targets as places, each once, and the torch that is supposed there."""
     if not asked.targets:
         return (), ()
-    from .builds import build, machine_of
+    from .builds import build_for
     from .targets import target
 
-    found = {place.name: place for place in map(target, asked.targets)}
+    found: dict[str, Place] = {}
+    for place in map(target, asked.targets):
+        name = place.name if found.get(place.name, place) == place else f"{place.count}x {place.name}"
+        found[name] = replace(place, name=name)
     if not asked.torch:
         return tuple(found.values()), ()
-    torch = build(asked.torch, machine_of(*found.values()))
+    torch = build_for(asked.torch, *found.values())
     return tuple(found.values()), (Outcome(subject="torch", status="ok", fact=torch),)
 
 
@@ -232,7 +235,7 @@ def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcom
     """A place where nothing was run is never ready, nor one where the model that was named was not."""
     mine = [one for one in findings if one.place in ("", place.name)]
     unsure = not ran(outcomes, place) or any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes)
-    unsure = unsure or any(unrun(outcomes, place, shared))
+    unsure = unsure or any(unrun(outcomes, place, shared)) or any(unlisted(place, shared))
     if place.kind == "target":
         unsure = any(untold(place, shared))
     return PlaceVerdict(

@@ -148,7 +148,7 @@ def _refused(dtype: Half, precision: Precision | None) -> str:
     refused = [one for one in precision.refused(dtype) if " on " not in one.name] if precision else []
     if refused:
         return say("{operation} gives no right result in {dtype} here", operation=refused[0].name, dtype=dtype)
-    slowest = next(iter(precision.timed(dtype)), None) if precision else None
+    slowest = next((one for one in precision.timed(dtype) if one.everyday), None) if precision else None
     if slowest and slowest.collapsed:
         return say("{operation} in {dtype} is {ratio:g} times slower than fp32 here", operation=slowest.name, dtype=dtype, ratio=slowest.ratio)
     return ""

@@ -32,7 +32,8 @@ def gaps_in(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iter
     if isinstance(torch, Torch):
         gaps += [say("nothing was run on {place}", place=place.name) for place in found if place.reachable and not ran(outcomes, place)]
     beside = any(place.kind != "cpu" and place.reachable for place in found)
-    gaps += [gap for place in found if place.reachable and not (beside and place.kind == "cpu") for gap in unrun(outcomes, place, shared)]
+    meant_for = [place for place in found if place.reachable and not (beside and place.kind == "cpu")]
+    gaps += [gap for place in meant_for for gap in (*unrun(outcomes, place, shared), *unlisted(place, shared))]
     if not isinstance(torch, Torch) and not any(gap.startswith("torch ") for gap in gaps):
         reason = torch.reason if isinstance(torch, Unknown) else say("it was not looked at")
         gaps.insert(0, say("torch absent: {reason}", reason=reason))
@@ -44,17 +45,27 @@ def untold(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
     asked, model, checkpoint, packages = (_or_none(shared, kind) for kind in (Asked, Model, Checkpoint, Packages))
     if model or asked.model:
         yield say("the model was not run: {title} is not here", title=place.title)
+    if not place.backend:
+        yield say("{title} is driven by a plug-in of torch's, of which the tables know nothing", title=place.title)
     dtype = meant(asked, model, checkpoint, packages)
     for one in dict.fromkeys(filter(None, (dtype, asked.input_dtype))):
         if place.dtypes.of(one) == "unknown":
             yield say("whether {title} computes {dtype} natively is not known: {note}", title=place.title, dtype=one, note=place.dtypes.note)
-    formats = {one.format for one in engine_rows(asked.engine, place)} if asked.engine else set()
-    if asked.engine and not formats:
-        yield say("what {engine} takes on {title} is not known", engine=asked.engine, title=place.title)
-    elif asked.engine and dtype and dtype not in formats:
-        yield say("whether {engine} takes {dtype} on {title} is not known", engine=asked.engine, dtype=dtype, title=place.title)
-    if asked.torch and place.backend not in BUILT_FOR:
+    yield from unlisted(place, shared)
+    if asked.torch and place.backend not in BUILT_FOR and not (place.backend == "mps" and "+" not in asked.torch):
         yield say("whether torch {version} is built for {title} is not known", version=asked.torch, title=place.title)
+
+
+def unlisted(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
+    """What the tables do not know of the engine that was named there, be the place here or not."""
+    asked, model, checkpoint, packages = (_or_none(shared, kind) for kind in (Asked, Model, Checkpoint, Packages))
+    if not asked.engine:
+        return
+    dtype, formats = meant(asked, model, checkpoint, packages), {one.format for one in engine_rows(asked.engine, place)}
+    if not formats:
+        yield say("what {engine} takes on {title} is not known", engine=asked.engine, title=place.title)
+    elif dtype and dtype not in formats:
+        yield say("whether {engine} takes {dtype} on {title} is not known", engine=asked.engine, dtype=dtype, title=place.title)
 
 
 def unrun(outcomes: Iterable[Outcome], place: Place, shared: Mapping[type, Any]) -> Iterator[str]:

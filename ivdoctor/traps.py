@@ -13,7 +13,10 @@ from .tables import newest, table
 from .text import say
 from .wheels import EXACT, carries
 
-WARNINGS = ("FNUZ", "flush", "one pass", "out of ROCm", "graphs only", "discontinued", "no tensor cores", "no matrix unit", "no sm_")
+WARNINGS = (
+    *("FNUZ", "flush", "NaN", "one pass", "no float64 in hardware", "no tensor cores", "no matrix unit"),
+    *("do not run on it", "out of ROCm", "graphs only", "discontinued"),
+)
 """Words of a row's note that a user should know before a first run."""
 
 NO_IMAGE = "CUDA error: no kernel image is available for execution on the device"
@@ -214,12 +217,17 @@ def _limits(place: Place) -> Iterator[Trap]:
     if place.backend != "mps":
         return
     for row in table("mps_limits"):
-        when = [say("torch from {version}", version=row["torch_from"])] if row["torch_from"] else []
-        when += [say("torch before {version}", version=row["torch_before"])] if row["torch_before"] else []
+        when = [_releases(row["torch_from"], row["torch_before"])] if row["torch_from"] or row["torch_before"] else []
         when += [say("macOS before {version}", version=row["macos_before"])] if row["macos_before"] else []
         under = say(" with {when}", when=", ".join(when)) if when else ""
         text = say("MPS refuses {dtype}{under}{why}.", dtype=row["dtype"], under=under, why=because("", row["message"]))
         yield Trap(text=text, source=_source(row))
+
+
+def _releases(first: str, before: str) -> str:
+    if first and before:
+        return say("torch from {first} and before {before}", first=first, before=before)
+    return say("torch from {version}", version=first) if first else say("torch before {version}", version=before)
 
 
 def _engines(place: Place) -> Iterator[Trap]:
@@ -240,10 +248,16 @@ def wholesale(rows: tuple[Engine, ...]) -> bool:
 
 
 def _why(one: Engine, place: Place) -> str:
-    """With what to do instead, unless that is an engine that does not run there either."""
+    """With what to do instead."""
+    other = instead(one, place)
+    return because(one.note, one.message) + (say("; instead: {instead}", instead=other) if other else "")
+
+
+def instead(one: Engine, place: Place) -> str:
+    """What to do about a row; empty where there is nothing to do about, and where it is an engine that is not known to run there."""
     other = one.instead.lower()
-    usable = other and not (other in ENGINES and wholesale(engine_rows(other, place)))
-    return because(one.note, one.message) + (say("; instead: {instead}", instead=one.instead) if usable else "")
+    idle = other in ENGINES and not any(row.format in HALVES and row.outcome != "refused" for row in engine_rows(other, place))
+    return "" if idle or one.outcome == "native" else one.instead
 
 
 def because(note: str, message: str) -> str:

@@ -9,6 +9,7 @@ from .kernels import ENGINES, FORMATS, Engine, Kernel, engine_rows, kernels
 from .report import Grid, GridCell, Line
 from .tables import DTYPES
 from .text import say
+from .traps import MACHINES, builds
 
 Mark = Literal["good", "bad", "poor", "none"]
 
@@ -17,20 +18,24 @@ MARKS: dict[str, Mark] = {"native": "good", "weight-only": "poor", "dequantised"
 
 def targeted(found: Iterable[Place], asked: Asked) -> Iterator[Line]:
     """One line a target: what it is, how its name was understood, and that it is not here."""
+    found = tuple(found)
+    several = len(found) > 1
     for place in found:
         if place.kind == "target":
             count = f"{place.count} x " if place.count > 1 else ""
             memory = say(", {gib} GiB", gib=f"{place.memory_mib / 1024:g}") if place.memory_mib else ""
             note = f" ({place.note})" if place.note else ""
-            about = f" ({named(place)})" if named(place) != place.title else ""
+            about = f" ({named(place)})" if named(place) not in ("", place.title) else ""
             yield Line(
                 label="target",
                 text=say("{title}{about}{memory}, from the tables: nothing was run there", title=count + place.title, about=about, memory=memory)
                 + note,
             )
-            builds = carried(place)
-            if builds:
-                yield Line(label=say("builds"), text=builds)
+            carriers = carried(place)
+            if not carriers and place.backend in ("cuda", "rocm") and not any(builds(place, machine) for machine in MACHINES):
+                carriers = say("none that is published is known to have code for it")
+            if carriers:
+                yield Line(label=say("builds"), text=f"{place.title}: {carriers}" if several else carriers)
     if asked.targets and asked.torch:
         yield Line(label="--torch", text=say("{version}, supposed to be there", version=asked.torch))
 

@@ -212,3 +212,38 @@ def test_json_of_builds() -> None:
     assert told["builds"]["x86_64"][0] == {"build": "cu126", "torch_from": "2.6", "torch_last": "2.14", "latest": False}
     assert told["builds"]["aarch64"] == []
     assert list(told["install"]) == ["x86_64"]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("A100", "cu118  torch 2.0 to 2.7, Linux driver 450.80.02 or newer"),
+        ("H100", "cu118  torch 2.0 to 2.7, Linux driver 520.61.05 or newer"),
+        ("RTX 5090", "cu128  torch 2.7 to 2.11, Linux driver 570.26 or newer"),
+        ("B300", "cu128  torch 2.7 to 2.11, Linux driver 575.51.03 or newer"),
+        ("B300", "cu130  torch 2.9 to 2.15, Linux driver 580 or newer"),
+    ],
+)
+def test_the_driver_knows_the_device(name: str, line: str) -> None:
+    """The build's own floor, or the driver of the CUDA release that knew the device first."""
+    assert line in page(target(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "said", "unsaid"),
+    [
+        ("sapphirerapids", "transformers", "transformers fp16, bf16: as fast as", "instead: dtype=torch.float32"),
+        ("M5", "transformers", "transformers bf16: torch 2.3 and macOS 14 are needed", "instead: dtype=torch.float16"),
+        ("A100", "transformers", "quantising at load wants 10.0; instead: vLLM.", "TensorRT-LLM"),
+        ("P40", "transformers", "leave bnb_4bit_compute_dtype at float32", "set bnb_4bit_compute_dtype to float16"),
+        ("V100", "transformers", "set bnb_4bit_compute_dtype to float16", "vLLM"),
+        ("B200", "transformers", "transformers int8: ", "set bnb_4bit_compute_dtype"),
+        ("RX 9070 XT", "vllm", "vllm fp8: in the OCP flavour.", "FNUZ"),
+    ],
+)
+def test_advice_is_for_this_device(name: str, engine: str, said: str, unsaid: str) -> None:
+    """Not for another generation, nor an engine or a format that this one lacks, nor against what is native."""
+    notes = flat(section(page(target(name)), "Engines"))
+    of = [one for one in notes.split(" - ") if one.startswith(engine)]
+    assert said in " ".join(of)
+    assert unsaid not in " ".join(of)

@@ -451,6 +451,14 @@ def test_a_rule_about_torch_is_asked_of_the_one_that_was_named() -> None:
     assert {one.code for one in without.rules.skipped} - {one.code for one in named.rules.skipped} >= {"IVD103", "IVD110"}
 
 
+def test_the_torch_of_a_superchip_is_the_one_for_its_own_processor() -> None:
+    """pip brings an ARM host a build without CUDA in 2.6, and with it in 2.11: the same words are a no and a yes."""
+    old, new, x86 = (check(Asked(targets=(name,), torch=text)) for name, text in (("GH200", "2.6"), ("GH200", "2.11"), ("H100", "2.6")))
+
+    assert [report.exit_code for report in (old, new, x86)] == [1, 0, 0]
+    assert old.reason.startswith("by the tables alone: IVD110 torch 2.6.0+cpu is not built for CUDA")
+
+
 def test_every_rule_is_counted_for_a_target() -> None:
     """Passed, found something, or skipped with a reason: none is lost, none breaks."""
     report = check(Asked(targets=("T4", "M1", "zen3", "MI300X", "TPU v4"), torch="2.6", dtype="bf16", engine="vllm"))

@@ -7,8 +7,10 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from ivdoctor.checkup import check
 from ivdoctor.cli import ENGINES, PRECISIONS, main
 from ivdoctor.facts import HALVES, Asked, Place
+from ivdoctor.kernels import engine_row
 from ivdoctor.schema import schema
 from ivdoctor.tables import table
 from ivdoctor.targets import AmbiguousTarget, target
@@ -224,11 +227,10 @@ def test_a_model_is_judged_in_its_own_format_and_never_ready_where_it_was_not_ru
 
 
 UNKNOWN = {
-    "an engine that nobody has read there": ["--target", "TPU v4", "--engine", "vllm", "--dtype", "bf16"],
+    "an engine that nobody has read there": ["--target", "MI50", "--engine", "sglang", "--dtype", "fp16"],
     "a format of which nobody knows what the engine does": ["--target", "MI100", "--engine", "vllm", "--dtype", "bf16"],
     "an engine without a row for fp32": ["--target", "A100", "--engine", "sglang", "--dtype", "fp32"],
     "a build for XPU": ["--target", "Arc A770", "--torch", "2.6+cu124", "--dtype", "fp16"],
-    "a build of another maker": ["--target", "Gaudi2", "--torch", "2.6", "--dtype", "bf16"],
     "a build for macOS": ["--target", "M1", "--torch", "2.6+cu124", "--dtype", "fp16"],
 }
 
@@ -243,6 +245,15 @@ def test_what_no_table_knows_is_undetermined_and_never_ready(case: str) -> None:
     assert [one["verdict"] for one in run.report["places"]] == ["undetermined"]
     assert run.report["reason"].endswith("is not known")
     assert judged(*arguments[:2], *arguments[4:]).code == 0
+
+
+@pytest.mark.parametrize("name", ["Gaudi2", "TPU v4", "Ascend 910B"])
+def test_what_a_plug_in_of_torchs_drives_is_undetermined(name: str) -> None:
+    """With a format that the hardware computes natively, too."""
+    run = judged("--target", name, "--dtype", "bf16", "--engine", "vllm", "--torch", "2.6")
+
+    assert (run.code, run.report["verdict"]) == (3, "undetermined")
+    assert "driven by a plug-in of torch's" in run.report["reason"]
 
 
 @pytest.mark.parametrize(("level", "code"), [("error", 0), ("warning", 1), ("never", 0)])
@@ -400,10 +411,10 @@ KNOWN: dict[str, tuple[str, tuple[str, str, str, str], tuple[int, int], str]] = 
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_formats_of_hardware_that_is_well_known(name: str) -> None:
     """As its makers and those who wrote kernels for it say, and the verdict for either half format."""
-    product, formats, codes, _ = KNOWN[name]
+    title, formats, codes, _ = KNOWN[name]
     place = target(name)
 
-    assert place.title == product
+    assert place.title == title
     assert tuple(place.dtypes.of(one) for one in ("fp16", "bf16", "fp8_e4m3", "int4")) == formats
     assert tuple(judged("--target", name, "--dtype", one).code for one in ("fp16", "bf16")) == codes
 
@@ -421,7 +432,7 @@ ONLY_SLOW = {("mps", "bf16"), ("cpu", "fp16"), ("cpu", "bf16"), ("", "fp32")}
 
 
 def test_the_verdict_on_any_hardware_is_what_its_row_says() -> None:
-    """Of every architecture and product of the tables: native is ready, what is emulated or not there is not, and nothing unknown is ready."""
+    """Of every architecture and product: native is ready, what is emulated or not there is not, nothing unknown is, nor what torch does not drive."""
     names = [row["id"] for row in table("architectures")] + [row["product"] for row in table("accelerators")]
     seen: dict[object, Place] = {}
     for name in (*names, "zen2", "zen4", "icelake", "sapphirerapids", "neoverse_v2", "sm_130"):
@@ -435,10 +446,28 @@ def test_the_verdict_on_any_hardware_is_what_its_row_says() -> None:
             right = {"native": "ready", "emulated": "not-ready", "none": "not-ready", "unknown": "undetermined"}[support]
             if support == "emulated" and (place.backend, dtype) in ONLY_SLOW:
                 right = "ready"
+            if right == "ready" and not place.backend:
+                right = "undetermined"  # it is a plug-in's matter
             verdict = check(Asked(targets=(place.title,), dtype=dtype)).verdict.value
             if verdict != right:
                 wrong.append((place.title, dtype, support, verdict))
     assert len(seen) > 40
+    assert wrong == []
+
+
+def test_no_engine_is_ready_where_it_refuses_or_nobody_knows() -> None:
+    """Of every architecture, engine and format: what is refused is a no, and what has no row is never a yes."""
+    wrong, counted = [], Counter[str]()
+    for name in dict.fromkeys(row["id"] for row in table("architectures")):
+        place = target(name)
+        for engine, dtype in product(ENGINES, HALVES):
+            row = engine_row(engine, dtype, place)
+            verdict = check(Asked(targets=(name,), engine=engine, dtype=dtype)).verdict.value
+            known = row.outcome if row else "unknown"
+            counted[known] += 1
+            if verdict not in {"refused": ("not-ready",), "unknown": ("not-ready", "undetermined")}.get(known, ("ready", "not-ready")):
+                wrong.append((name, engine, dtype, known, verdict))
+    assert min(counted["refused"], counted["unknown"], counted["native"]) > 50
     assert wrong == []
 
 

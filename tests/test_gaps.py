@@ -93,7 +93,7 @@ def of(name: str, outcomes: tuple[Outcome, ...] = (), **asked: Any) -> list[str]
     return gaps_in(outcomes, {Asked: question, Torch: Unknown(reason="this machine is not judged")}, (place,))
 
 
-@pytest.mark.parametrize("name", ["T4", "H100", "MI300X", "M1", "Arc A770", "zen3", "sm_130", "Gaudi2"])
+@pytest.mark.parametrize("name", ["T4", "H100", "MI300X", "M1", "Arc A770", "zen3", "sm_130"])
 @pytest.mark.parametrize("dtype", ["auto", "fp32", "fp16", "bf16"])
 def test_what_the_tables_tell_is_no_gap(name: str, dtype: str) -> None:
     """Native or not: that nothing was run there, and that this machine has no torch, is not held against it."""
@@ -146,17 +146,27 @@ def test_the_format_that_a_model_would_be_loaded_in_is_asked_for() -> None:
 
 def test_an_engine_without_a_row_there_is_a_gap() -> None:
     """Of any format; and of the one that is judged, where the engine has rows for others alone."""
-    assert of("TPU v4", engine="vllm") == ["what vllm takes on TPU v4 is not known"]
+    assert of("TPU v4", engine="vllm") == [PLUGIN.format("TPU v4"), "what vllm takes on TPU v4 is not known"]
     assert of("T4", engine="llama.cpp", dtype="fp16") == ["what llama.cpp takes on Tesla T4 is not known"]
     assert of("MI100", engine="vllm", dtype="bf16") == ["whether vllm takes bf16 on Instinct MI100 is not known"]
     assert of("MI100", engine="vllm") == []
     assert of("T4", engine="vllm", dtype="bf16") == [], "that it refuses is known"
 
 
+PLUGIN = "{} is driven by a plug-in of torch's, of which the tables know nothing"
+
+
+@pytest.mark.parametrize("name", ["Gaudi 2", "TPU v4", "Ascend 910B", "Trainium2"])
+def test_what_torch_itself_does_not_drive_is_never_ready(name: str) -> None:
+    """torch_npu, torch_xla and their like may run a format or not: no table here tells."""
+    assert of(name) == [PLUGIN.format(target(name).title)]
+
+
 def test_a_torch_for_hardware_that_has_no_builds_in_the_tables_is_a_gap() -> None:
     """A build for CUDA says nothing of an Intel GPU; on a CPU every build runs."""
     for name in ("Arc A770", "M1", "Gaudi2", "TPU v4"):
-        assert of(name, torch="2.6+cu124") == [f"whether torch 2.6+cu124 is built for {target(name).title} is not known"]
+        assert of(name, torch="2.6+cu124")[-1:] == [f"whether torch 2.6+cu124 is built for {target(name).title} is not known"]
+    assert of("M1", torch="2.6") == [], "PyPI has one for macOS"
     for name in ("T4", "MI300X", "zen3"):
         assert of(name, torch="2.6+cu124") == []
 

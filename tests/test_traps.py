@@ -143,3 +143,26 @@ def test_an_unknown_device_has_no_traps() -> None:
 def test_because() -> None:
     """Note, message, both or neither."""
     assert [because("", ""), because("old", ""), because("", "No."), because("old", "No.")] == ["", ": old", ' ("No")', ': old ("No")']
+
+
+@pytest.mark.parametrize(("name", "usable"), [("MI300X", True), ("RX 7900 XTX", True), ("MI100", False), ("RX 6800 XT", False), ("V100", False)])
+def test_an_engine_is_advised_only_where_it_is_known_to_run(name: str, usable: bool) -> None:
+    """vLLM in place of TensorRT-LLM: the tables list its devices of AMD's."""
+    line = next(one for one in told(name).splitlines() if one.startswith("tensorrt-llm does not run on it"))
+    assert line.endswith("instead: vLLM.") == usable
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("GTX 1660", "NaN in fp16 convolutions is reported there"),
+        ("Arc A770", "No float64 in hardware."),
+        ("RTX 5090", "Kernels written for sm_100 do not run on it."),
+        ("GB10", "Kernels written for sm_100 do not run on it."),
+        ("M1", "MPS refuses fp8_e4m3 with torch from 2.13 and before 2.15"),
+    ],
+)
+def test_what_a_note_or_a_limit_warns_of(name: str, words: str) -> None:
+    """Said of that device, and not of the T4."""
+    assert words in told(name)
+    assert words not in told("T4")

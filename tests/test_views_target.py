@@ -64,16 +64,19 @@ def test_a_name_is_not_said_twice() -> None:
         "Gaudi 2",
     ]
     assert lines("M1")[0][1].startswith("M1, ")
+    assert lines("sm_130")[0][1].startswith("sm_130, from the tables")
     assert lines("zen3")[0][1].startswith("zen3, from the tables")
 
 
 def test_the_builds_that_carry_it_are_the_next_line() -> None:
-    """Where any are known; a Pascal is not carried by the newest."""
+    """A Pascal is not carried by the newest; of a Jetson none is known, and what needs no device code of its own has no such line."""
     (_, (label, builds)) = lines("P40")
     assert label == "builds"
     assert "cu126" in builds
     assert "cu130" not in builds
-    for name in ("M1", "Arc A770", "zen3", "TPU v4", "sm_62"):
+    for name in ("sm_62", "Jetson AGX Orin"):
+        assert lines(name)[1] == ("builds", "none that is published is known to have code for it")
+    for name in ("M1", "Arc A770", "zen3", "TPU v4", "sm_110"):
         assert [label for label, _ in lines(name)] == ["target"]
 
 

@@ -20,7 +20,7 @@ ROW, COLUMN, SIDE, HEAD, GAP = 30, 68, 120, 40, 3
 """Pixels of the heat map."""
 MOST_ROWS, MOST_COLUMNS = 60, 30
 """As many are drawn; the table has them all."""
-RATIO = re.compile(r" [0-9]+x$")
+RATIO = re.compile(r" [0-9.]+x$")
 """A figure that differs from cell to cell, and is left out of the legend."""
 WORD, NAME = 11, 15
 """Letters that fit in a cell, and beside or above the cells."""

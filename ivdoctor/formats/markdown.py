@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from ..finding import Finding, Fix
-from ..report import Grid, Report
+from ..report import Grid, GridCell, Report
 from ..text import say
 from . import Format
 from ._markdown import cell, code, details, fence, prose, summary_html, table
@@ -205,9 +205,14 @@ def _places(report: Report) -> Section:
 
 
 def _grid(grid: Grid, *, full: bool = False) -> str:
-    rows = [[cell(one.text if full else one.brief or one.text) for one in row] for row in grid.rows]
+    rows = [[cell(_whole(one) if full else one.brief or one.text) for one in row] for row in grid.rows]
     drawn = table([cell(column) for column in grid.columns], rows)
     return f"{drawn}\n\n{prose(grid.caption)}" if grid.caption else drawn
+
+
+def _whole(one: GridCell) -> str:
+    """The word and the text behind it, which may begin with that word."""
+    return one.text if not one.brief or one.text.startswith(one.brief) else f"{one.brief}: {one.text}"
 
 
 def _machine(report: Report) -> str:

@@ -27,8 +27,11 @@ FNUZ = {"fp8_e4m3": "float8_e4m3fnuz", "fp8_e5m2": "float8_e5m2fnuz"}
 
 THOROUGH: tuple[Format, ...] = ("fp32", "fp64", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2")
 
-FULL = ("out of memory", "can't allocate memory", "not enough memory", "memoryallocation", "out_of_resources", "out_of_device_memory")
-"""How torch and the backends say that a memory is full."""
+FULL = (
+    *("out of memory", "can't allocate memory", "not enough memory", "memoryallocation", "alloc_failed", "allocfailed"),
+    *("outofmemory", "out_of_resources", "out_of_device_memory"),
+)
+"""How torch and the backends say that a memory is full; cuBLAS and cuDNN do so at their first call: `CUBLAS_STATUS_ALLOC_FAILED`."""
 
 
 @probe(room="trial", timeout=120)
@@ -46,11 +49,11 @@ def precision(torch: Torch, place: Place, asked: Asked) -> Precision:
     formats = THOROUGH if asked.thorough else HALVES
     kinds = {one: getattr(library, _name(one, place), None) for one in formats}
     there = [one for one in formats if kinds[one] is not None]
-    every = [one for one in operators(library) if one.plain or asked.thorough]
+    every = [one for one in operators(library) if one.plain or (asked.thorough and _chosen(one, place))]
     found: list[Operation] = []
     for operator in every:
         runs = [run_operator(library, place.name, dtype, operator, kinds[dtype]) for dtype in there if dtype in (operator.only or there)]
-        found += timed(library, place.name, operator, runs)
+        found += timed(library, place.name, operator, runs, kinds)
     for other in place.others:  # equals by name are not equals by health
         runs = [run_operator(library, other, dtype, every[0]) for dtype in HALVES]
         found += [replace(one, name=f"{one.name} on {other}") for one in runs]
@@ -86,6 +89,11 @@ def _name(dtype: Format, place: Place) -> str:
     return FNUZ.get(dtype, TORCH_NAME[dtype]) if (place.gfx or "").startswith("gfx94") else TORCH_NAME[dtype]
 
 
+def _chosen(operator: Operator, place: Place) -> bool:
+    """MPS took its own attention whatever backend was named: each would seem to work (pytorch/pytorch#184585, 2026-05-20)."""
+    return place.kind != "mps" or not operator.name.startswith("attention_")
+
+
 def run_operator(library: Any, device: str, dtype: Format, operator: Operator, kind: Any = None) -> Operation:
     """
     One call in one format on the device, against the same call in fp64 on the CPU.
@@ -108,8 +116,13 @@ def run_operator(library: Any, device: str, dtype: Format, operator: Operator, k
     return Operation(dtype=dtype, name=operator.name, status="works" if distance < TOLERANCE[dtype] else "wrong", error=distance)
 
 
-def timed(library: Any, device: str, operator: Operator, found: list[Operation]) -> list[Operation]:
-    """The same operations with their times beside that of fp32, which is the first of them; what does not fit into memory is not timed."""
+def timed(library: Any, device: str, operator: Operator, found: list[Operation], kinds: dict[Format, Any] | None = None) -> list[Operation]:
+    """
+    The same operations with their times beside that of fp32; what does not fit into memory is not timed.
+
+    Args:
+        kinds: torch's own dtypes, where the device has others for some formats.
+    """
     shapes = operator.sizes.cpu if device == "cpu" else operator.sizes.accelerator
     if not shapes or not any(one.dtype == "fp32" and one.status == "works" for one in found):
         return found
@@ -120,7 +133,8 @@ def timed(library: Any, device: str, operator: Operator, found: list[Operation])
             continue
         try:
             with _quiet():
-                given = [library.rand(*shape, device=device).to(getattr(library, TORCH_NAME[one.dtype])) for shape in shapes]
+                kind = (kinds or {}).get(one.dtype) or getattr(library, TORCH_NAME[one.dtype])
+                given = [library.rand(*shape, device=device).to(kind) for shape in shapes]
                 seconds[one.dtype] = least(lambda given=given: operator.call(*given), settle)  # type: ignore[misc]  # bound now, called now
         except (RuntimeError, TypeError, ValueError, AssertionError) as error:
             if device_is_lost(error):

@@ -9,6 +9,7 @@ from ..finding import Fix, Problem, Severity
 from ..kernels import Engine, cpu_missing, engine_rows, family_row, kernels
 from ..rule import rule
 from ..text import say
+from ..traps import wholesale
 from ..wheels import lacks_code
 from ._remedies import caveat, elsewhere, range_of, untried
 
@@ -110,7 +111,8 @@ def engine_refuses(
     The inference engine does not take a format on this hardware, or takes it another way than its name says.
 
     vLLM refuses bfloat16 below compute capability 8.0 where torch emulates it; fp8 checkpoints run weight-only below 8.9, or are dequantised.
-    An error where the engine refuses the format that was asked for, or the model's own; a warning where it converts that.
+    An error where the engine refuses the format that was asked for, or the model's own, and where it refuses every format there; a warning
+    where it converts that.
 
     ## Fix
     What the engine itself offers instead; the last resort is another device.
@@ -130,10 +132,13 @@ def engine_refuses(
             )
     refused = [one for one in rows if one.outcome == "refused" and one not in mine]
     if refused:
-        formats = ", ".join(one.format for one in refused)
+        formats, nothing = ", ".join(one.format for one in refused), not mine and wholesale(rows)
+        other = Fix(title=say("Take another engine, or another device"), kind="hardware", trial=elsewhere(place, say("no engine was started")))
         yield Problem(
             message=say("{engine} on {title} does not take {formats}", engine=asked.engine, title=place.title, formats=formats),
             evidence=tuple(f"{one.format}: {one.note or one.message}; {one.source}" for one in refused),
+            severity=Severity.ERROR if nothing else None,
+            fixes=(other,) if nothing else (),
         )
 
 
@@ -169,11 +174,10 @@ def _engine(one: Engine, rows: tuple[Engine, ...], place: Place, fp16: Range, as
 
 def _family(row: dict[str, str], asked: Asked, place: Place) -> Problem:
     """An engine that does not take a whole family of models in a format, whatever the hardware; with no dtype named it takes another."""
-    said = {"engine": row["engine"], "family": row["model_type"], "format": row["format"], "auto": row["auto"]}
+    engine, family, format = row["engine"], row["model_type"], row["format"]
+    message = say("{engine} refuses {format} for models of the family {family}", engine=engine, family=family, format=format)
     if asked.dtype == "auto":
-        message = say("{engine} runs {family} in {auto} instead of {format} by itself", **said)
-    else:
-        message = say("{engine} refuses {format} for models of the family {family}", **said)
+        message = say("{engine} runs {family} in {auto} instead of {format} by itself", engine=engine, family=family, auto=row["auto"], format=format)
     return Problem(
         message=message,
         evidence=(row["message"], f"{row['source']} ({row['date']})"),

@@ -40,9 +40,14 @@ LOST = (
     "context is destroyed",
     "device is lost",
     "DEVICE_LOST",
+    "No CUDA GPUs are available",
+    "no CUDA-capable device is detected",
+    "invalid device ordinal",
+    "devices are busy or unavailable",
+    "CUDA unknown error",
 )
 """
-Errors after which nothing runs on that device in that process. A missing kernel or a full memory is none.
+Errors after which nothing runs on that device in that process, and those of a device that is there no more. A missing kernel or a full memory is none.
 
 Source: CUDA Runtime API, cudaError, those that leave the process in an inconsistent state; Level Zero's device loss (2026-11-22).
 """

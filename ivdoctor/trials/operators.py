@@ -39,7 +39,8 @@ class Operator:
 BACKENDS = {"flash": "FLASH_ATTENTION", "efficient": "EFFICIENT_ATTENTION", "cudnn": "CUDNN_ATTENTION", "math": "MATH"}
 """SDPA's backends by torch's names."""
 
-HEADS = Sizes(((1, 1, 8, 8),) * 3, ((1, 4, 128, 64),) * 3, ((4, 16, 1024, 64),) * 3)
+# Lengths and widths of 64: with others cuDNN before 9 refuses every format (check_cudnn_tensor_shapes in torch's sdp_utils.cpp).
+HEADS = Sizes(((1, 1, 64, 64),) * 3, ((1, 4, 128, 64),) * 3, ((4, 16, 1024, 64),) * 3)
 ROWS = Sizes(((8, 8),), ((256, 1024),), ((8192, 4096),))
 
 

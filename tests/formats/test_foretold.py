@@ -76,7 +76,6 @@ def test_the_outcome_of_every_cell_is_said(t4: Report) -> None:
             assert re.search(rf"^[| ]*`?{re.escape(checkpoint)}`?[ |]+{outcome}\b", text, re.MULTILINE), checkpoint
 
 
-@pytest.mark.xfail(reason="formats/markdown.py gives a folded cell's text without its brief word", strict=False)
 def test_a_line_of_markdown_is_never_without_its_outcome(foretold: Report) -> None:
     """Also in the folded tables, of which there is no brief version: `takes fp16 and bf16 only` alone could mean either."""
     folded = markdown.render(foretold).partition("<summary>Kernels and libraries (Tesla T4)</summary>")[2].partition("</details>")[0]

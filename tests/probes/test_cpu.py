@@ -30,10 +30,14 @@ def read(name: str) -> str:
 @pytest.mark.parametrize(
     ("name", "architecture", "features"),
     [
-        ("sapphire-rapids", "x86_64", ("amx_bf16", "amx_tile", "avx2", "avx512_bf16", "avx512_fp16", "avx512f")),
+        (
+            "sapphire-rapids",
+            "x86_64",
+            ("amx_bf16", "amx_int8", "amx_tile", "avx2", "avx512_bf16", "avx512_fp16", "avx512_vnni", "avx512f", "avx_vnni"),
+        ),
         ("zen2", "x86_64", ("avx2",)),
-        ("zen4", "x86_64", ("avx2", "avx512_bf16", "avx512f")),
-        ("neoverse-v2", "aarch64", ("asimdhp", "bf16", "fphp", "svebf16")),
+        ("zen4", "x86_64", ("avx2", "avx512_bf16", "avx512_vnni", "avx512f")),
+        ("neoverse-v2", "aarch64", ("asimddp", "asimdhp", "bf16", "fphp", "i8mm", "svebf16")),
         ("old-arm-kernel", "aarch64", ()),
         ("riscv", "riscv64", ()),
         ("power9", "ppc64le", ()),

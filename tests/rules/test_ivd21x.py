@@ -94,7 +94,6 @@ def test_ivd210_silent_where_run_and_tables_agree(place: Place, precision: Preci
         ("V100", "fp8 weights are converted, or not taken"),
         ("MI250", "fp8 weights are converted, or not taken"),
         ("RX 7900 XTX", "fp8 weights are converted, or not taken"),
-        ("M2", "fp8 weights are converted, or not taken"),
     ],
 )
 def test_ivd211_fires_where_the_accelerator_has_no_fp8(name: str, how: str) -> None:
@@ -124,9 +123,9 @@ def test_ivd211_fires_as_a_warning_for_weights_in_fp8(place: Place, model: Model
     assert found.severity is severity
 
 
-@pytest.mark.parametrize("name", ["L4", "H100", "B200", "RTX 5090", "MI300X", "RX 9070 XT", "zen3", "sm_140"])
+@pytest.mark.parametrize("name", ["L4", "H100", "B200", "RTX 5090", "MI300X", "RX 9070 XT", "zen3", "sm_140", "M2"])
 def test_ivd211_silent_with_fp8_hardware_and_on_processors(name: str) -> None:
-    """From 8.9 on, MI300 and RDNA4; on no processor is fp8 fast, and nobody expects it."""
+    """From 8.9 on, MI300 and RDNA4; on no processor is fp8 fast, and nobody expects it; of Apple's GPUs IVD213 tells."""
     assert findings(fp8_without_hardware, target(name), a_model(quantization="fp8")) == []
 
 

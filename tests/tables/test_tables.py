@@ -189,9 +189,7 @@ def test_an_architecture_is_found_by_identifier_and_title(identifier: str, title
     assert row["architecture"] == expected
 
 
-@pytest.mark.parametrize(
-    ("identifier", "title"), [("sm_40", "NVIDIA Unknown"), ("gfx1300", ""), ("", "A GPU nobody knows"), ("", ""), ("SM_75", "")]
-)
+@pytest.mark.parametrize(("identifier", "title"), [("sm_40", "NVIDIA Unknown"), ("gfx1300", ""), ("", "A GPU nobody knows"), ("", ""), ("SM_75", "")])
 def test_an_unknown_architecture_is_none(identifier: str, title: str) -> None:
     """Not the nearest one: a guess would be a confident wrong answer."""
     assert architecture(identifier, title) is None

@@ -35,6 +35,11 @@ def test_the_first_line_is_the_message(error: Exception, line: str) -> None:
         "CUDA error: uncorrectable ECC error encountered",
         "HIP error: an illegal memory access was encountered",
         "level_zero backend failed with error: 20 (UR_RESULT_ERROR_DEVICE_LOST)",
+        "No CUDA GPUs are available",
+        "CUDA error: no CUDA-capable device is detected",
+        "CUDA error: invalid device ordinal",
+        "CUDA error: all CUDA-capable devices are busy or unavailable",
+        "CUDA unknown error - this may be due to an incorrectly set up environment",
     ],
 )
 def test_these_errors_lose_the_device(message: str) -> None:
