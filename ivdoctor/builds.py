@@ -2,13 +2,14 @@
 
 import re
 from bisect import bisect
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 
 from .facts import Place, Switch, Torch, Version, release
 from .tables import table
 from .text import say
-from .wheels import carries
+from .wheels import EXACT, carries
 
 LONGEST = 40
 """No version with its build is longer."""
@@ -24,8 +25,14 @@ NUMBERS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){1,2}", re.ASCII)
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 """Other names of the machines of `wheels.csv`."""
 
+BUILT_FOR = ("cpu", "cuda", "rocm")
+"""What the builds of `wheels.csv` drive."""
+
 ARM = ("GH200", "GB200", "GB300", "GB10", "DGX Spark", "Jetson", "Orin", "Xavier", "Thor")
 """Words of products whose host is aarch64."""
+
+INTEGRATED = EXACT | {(11, 0), (12, 1)}
+"""Compute capabilities of Jetsons, Thor and GB10, whose processors are ARM's."""
 
 COMPATIBLE = 11
 """From CUDA 11 on, a driver runs the programs of every release of its major version."""
@@ -59,6 +66,15 @@ class UnknownBuild(LookupError):
         super().__init__(message)
 
 
+class SeveralMachines(UnknownBuild):
+    """Targets beside processors of different kinds, for each of which the same version is another build."""
+
+    def __init__(self, machines: Iterable[str]) -> None:
+        self.nearest = ()
+        told = ", ".join(sorted(machines))
+        LookupError.__init__(self, say("the targets stand beside {machines}, each with builds of its own: ask for one kind at a time", machines=told))
+
+
 def build(text: str, machine: str = "x86_64") -> Torch:
     """
     The build that `--torch` asks for, as it would look installed where its device is; without `+build` the one that pip takes by default.
@@ -81,12 +97,15 @@ def build(text: str, machine: str = "x86_64") -> Torch:
 
 def build_for(text: str, *places: Place) -> Torch:
     """
-    The same for targets: for Macs alone the release that PyPI has for macOS, without a tag.
+    The same for targets; where none of them is of a kind that the builds of the tables are for, the release alone.
 
     Raises UnknownBuild.
     """
+    beside = {machine_of(place) for place in places}
+    if len(beside) > 1:
+        raise SeveralMachines(beside)
     found = build(text, machine_of(*places))
-    if not places or any(place.backend != "mps" for place in places) or "+" in text:
+    if not places or any(place.backend in BUILT_FOR for place in places) or "+" in text:
         return found
     switches = tuple(one for one in found.switches if ".cuda." not in one.name and ".cudnn." not in one.name)
     bare = Version(found.version.partition("+")[0])
@@ -130,8 +149,12 @@ def _told(one: Carrier) -> str:
 
 
 def machine_of(*places: Place) -> str:
-    """The processor beside accelerators, where all their names tell it: NVIDIA's superchips and Jetsons are ARM."""
-    return "aarch64" if places and all(any(word in place.title for word in ARM) for place in places) else "x86_64"
+    """The processor beside accelerators, where all of them tell it: NVIDIA's superchips and Jetsons are ARM."""
+    return "aarch64" if places and all(map(_on_arm, places)) else "x86_64"
+
+
+def _on_arm(place: Place) -> bool:
+    return place.compute_capability in INTEGRATED or any(word in place.title for word in ARM)
 
 
 def default_carrier(capability: tuple[int, int] | None, gfx: str | None = None, machine: str = "x86_64") -> Carrier | None:

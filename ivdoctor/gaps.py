@@ -3,15 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .builds import BUILT_FOR, carried
 from .engine import Unknown
 from .evidence import judged as meant
-from .facts import Asked, Cast, Checkpoint, Mismatch, Model, Packages, Place, Precision, Torch
+from .facts import HALVES, Asked, Cast, Checkpoint, Mismatch, Model, Packages, Place, Precision, Torch
 from .kernels import engine_rows
 from .outcome import BROKEN, Outcome
 from .text import say
-
-BUILT_FOR = ("cuda", "rocm", "cpu")
-"""What the builds of `wheels.csv` drive; of others nothing is known there."""
 
 
 def gaps_in(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iterable[Place]) -> list[str]:
@@ -45,6 +43,8 @@ def untold(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
     asked, model, checkpoint, packages = (_or_none(shared, kind) for kind in (Asked, Model, Checkpoint, Packages))
     if model or asked.model:
         yield say("the model was not run: {title} is not here", title=place.title)
+    if place.backend in ("cuda", "rocm") and not asked.torch and not carried(place):
+        yield say("no published build of torch is known to have code for {title}", title=place.title)
     if not place.backend:
         yield say("{title} is driven by a plug-in of torch's, of which the tables know nothing", title=place.title)
     dtype = meant(asked, model, checkpoint, packages)
@@ -61,11 +61,12 @@ def unlisted(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
     asked, model, checkpoint, packages = (_or_none(shared, kind) for kind in (Asked, Model, Checkpoint, Packages))
     if not asked.engine:
         return
-    dtype, formats = meant(asked, model, checkpoint, packages), {one.format for one in engine_rows(asked.engine, place)}
-    if not formats:
-        yield say("what {engine} takes on {title} is not known", engine=asked.engine, title=place.title)
-    elif dtype and dtype not in formats:
+    dtype, rows = meant(asked, model, checkpoint, packages), engine_rows(asked.engine, place)
+    formats = {one.format for one in rows}
+    if dtype and rows and dtype not in formats:
         yield say("whether {engine} takes {dtype} on {title} is not known", engine=asked.engine, dtype=dtype, title=place.title)
+    elif not formats.intersection(HALVES) and all(one.outcome == "refused" for one in rows):
+        yield say("what {engine} takes on {title} is not known", engine=asked.engine, title=place.title)
 
 
 def unrun(outcomes: Iterable[Outcome], place: Place, shared: Mapping[type, Any]) -> Iterator[str]:

@@ -126,8 +126,13 @@ def _engine(row: dict[str, str], place: Place) -> Engine:
         message=_filled(row["message"], place),
         instead="" if "float16" in row["instead"].replace("bfloat16", "") and place.dtypes.fp16 in CONVERTED else row["instead"],
         auto=row["auto"],
-        source=f"{row['engine']} {row['versions']}: {row['source']} ({row['date']})",
+        source=f"{_read_in(row)}{row['source']} ({row['date']})",
     )
+
+
+def _read_in(row: dict[str, str]) -> str:
+    """The engine and its version, where the source does not begin with them itself."""
+    return "" if row["source"].lower().startswith(row["engine"]) else f"{row['engine']} {row['versions']}: "
 
 
 def _applies(row: dict[str, str], place: Place) -> bool:

@@ -145,8 +145,13 @@ def _least(name: str, fits: tuple[Accelerator, ...]) -> tuple[Accelerator, str] 
 
 def _beside(one: Accelerator, fits: tuple[Accelerator, ...]) -> str:
     """The others that the name fits as well, with the same formats."""
-    others = ", ".join(other.product for other in fits if other != one and other.row == one.row)
-    return say("taken for the one with the least memory; also {others}", others=others) if others else ""
+    beside = [other for other in fits if other != one and other.row == one.row]
+    others = ", ".join(other.product for other in beside)
+    if not others:
+        return ""
+    if any(other.memory_gib > one.memory_gib for other in beside):
+        return say("taken for the one with the least memory; also {others}", others=others)
+    return say("taken for the first of this name; also {others}", others=others)
 
 
 def _slice(name: str) -> tuple[Accelerator, str] | None:

@@ -14,6 +14,7 @@ from ivdoctor.builds import (
     Carrier,
     UnknownBuild,
     build,
+    build_for,
     carriers,
     carriers_of_all,
     default_carrier,
@@ -413,3 +414,11 @@ def test_a_build_for_two_devices_carries_both_at_once() -> None:
 def test_a_superchip_has_an_arm_beside_it(names: tuple[str, ...], machine: str) -> None:
     """Its name tells; several are ARM only where all of them are."""
     assert machine_of(*map(target, names)) == machine
+
+
+def test_one_torch_is_not_supposed_beside_two_kinds_of_processor() -> None:
+    """torch 2.6 from PyPI is for CUDA on x86_64 and for the CPU alone on aarch64: one of them would speak for the other's device."""
+    with pytest.raises(UnknownBuild, match="aarch64, x86_64"):
+        build_for("2.6", target("GH200"), target("A100"))
+    assert build_for("2.6", target("A100"), target("T4")).cuda == (12, 4)
+    assert build_for("2.6", target("GH200")).cuda is None

@@ -7,7 +7,7 @@ import pytest
 
 from ivdoctor.engine import Unknown
 from ivdoctor.facts import Asked, DtypeRow, Gpu, Mismatch, Model, Packages, Place, Torch
-from ivdoctor.gaps import gaps_in, ran, unrun, untold
+from ivdoctor.gaps import gaps_in, ran, unlisted, unrun, untold
 from ivdoctor.outcome import BROKEN, Outcome, Status
 from ivdoctor.targets import target
 from ivdoctor.testing import a_cast, a_mismatch, a_model, a_place, a_precision, a_torch, some_packages
@@ -149,7 +149,7 @@ def test_an_engine_without_a_row_there_is_a_gap() -> None:
     assert of("TPU v4", engine="vllm") == [PLUGIN.format("TPU v4"), "what vllm takes on TPU v4 is not known"]
     assert of("T4", engine="llama.cpp", dtype="fp16") == ["what llama.cpp takes on Tesla T4 is not known"]
     assert of("MI100", engine="vllm", dtype="bf16") == ["whether vllm takes bf16 on Instinct MI100 is not known"]
-    assert of("MI100", engine="vllm") == []
+    assert of("MI100", engine="vllm") == ["what vllm takes on Instinct MI100 is not known"], "only what it refuses is"
     assert of("T4", engine="vllm", dtype="bf16") == [], "that it refuses is known"
 
 
@@ -180,3 +180,9 @@ def test_beside_a_machines_own_place_a_target_keeps_its_gaps() -> None:
 
     assert "nothing was run on cpu" in gaps
     assert any(gap.startswith("whether Tesla T99 computes bf16") for gap in gaps)
+
+
+@pytest.mark.parametrize(("place", "gaps"), [(a_place("mps", "Apple M2"), ["what sglang takes on Apple M2 is not known"]), (a_place("sm_90", "H100"), [])])
+def test_an_engine_without_a_row_is_a_gap_of_a_device_that_is_here_too(place: Place, gaps: list[str]) -> None:
+    """That the rule about engines found nothing says nothing where no row is about the device."""
+    assert list(unlisted(place, {Asked: Asked(engine="sglang")})) == gaps

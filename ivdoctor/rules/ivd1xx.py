@@ -90,13 +90,13 @@ def no_code_for_the_device(torch: Torch, place: Place, precision: Precision | No
     if not lacks_code(torch, place, precision):
         return
     name = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or ""
-    wanted = names(place.compute_capability) if place.compute_capability else name
+    wanted = say("{names}, or PTX of an older one", names=names(place.compute_capability)) if place.compute_capability else name
     titled = place.title if place.title == name else f"{place.title} ({name})"
     yield Problem(
         message=say("torch {version} has no code for {titled}", version=torch.version, titled=titled),
         evidence=(
             say("architectures in the build: {list}", list=" ".join(torch.arch_list)),
-            say("a build must list {name}, or PTX of an older one; published: {builds}", name=wanted, builds=carried(place) or say("none known")),
+            say("a build must list {name}; published: {builds}", name=wanted, builds=carried(place) or say("none known")),
         ),
         fixes=(install(place.compute_capability, place.gfx, driver if place.backend == "cuda" else None, machine_of(place)),),
     )

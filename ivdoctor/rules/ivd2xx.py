@@ -222,7 +222,7 @@ def half_precision_slow_on_this_cpu(
     slow = [dtype for dtype in ("fp16", "bf16") if is_slow(dtype, place, precision)]
     if slow:
         this = place.title if place.kind == "target" else say("this CPU")
-        message = say("{this} has no instructions for {formats}: matrix products in it are slow", this=this, formats=say(" and ").join(slow))
+        message = say("{this} has no instructions for {formats}, so that matrix products are slow", this=this, formats=say(" and ").join(slow))
         if any(place.dtypes.of(dtype) == "native" for dtype in slow):
             message = say("matrix products in {formats} are slow on this CPU", formats=say(" and ").join(slow))
         yield Problem(
@@ -242,6 +242,8 @@ def _without(slow: list[str], place: Place) -> Iterator[str]:
     missing = [dtype for dtype in slow if place.dtypes.of(dtype) == "emulated"]
     if missing:
         yield say("table: no instruction for {formats} in cpu_features.csv", formats=say(" and ").join(missing))
+        if place.kind == "target":
+            yield say("table: {note}", note=place.dtypes.note)
 
 
 def _in_fp32(place: Place, cast: Cast | None, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:

@@ -108,6 +108,11 @@ def dtype_row(row: dict[str, str]) -> DtypeRow:
     return DtypeRow(**supports, note=row["note"], source=f"{row['source']} ({row['date']})")  # type: ignore[arg-type]  # the suite checks the words
 
 
+def _by_conversion(rows: list[dict[str, str]], native: Mapping[str, object]) -> tuple[str, ...]:
+    """What AVX-512 without bf16 instructions does with bf16."""
+    return tuple(row["note"] for row in rows if row["feature"] == "avx512f" and "bf16" not in native)
+
+
 def cpu_dtype_row(features: tuple[str, ...], machine: str = "x86_64") -> DtypeRow:
     """
     What a CPU with these instruction sets computes in, by `cpu_features.csv`.
@@ -132,6 +137,6 @@ def cpu_dtype_row(features: tuple[str, ...], machine: str = "x86_64") -> DtypeRo
         int8="native" if "int8" in native else "emulated",
         int4="emulated",
         fp4="none",
-        note="; ".join((*sorted({row["note"] for row in native.values()}), CPU_NOTE)),
+        note="; ".join((*sorted({row["note"] for row in native.values()}), *_by_conversion(rows, native), CPU_NOTE)),
         source="; ".join((*sources, CPU_SOURCE)),
     )

@@ -232,6 +232,9 @@ class Full(RuntimeError):
         "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes.",
         "MPS backend out of memory (MPS allocated: 5.00 GB)",
         "UR backend failed. UR backend returns:39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "MIOpen Error: miopenStatusAllocFailed",
     ],
 )
 def test_a_full_memory_says_nothing_of_a_format(words: str) -> None:

@@ -245,7 +245,7 @@ def test_ivd204_fires_for_the_formats_without_an_instruction(features: tuple[str
     """A note that leads with float32; AMX tiles alone say nothing of formats."""
     (found,) = findings(half_precision_slow_on_this_cpu, a_place("cpu", features=features))
     assert found.severity is Severity.NOTE
-    assert found.message == f"this CPU has no instructions for {formats}: matrix products in it are slow"
+    assert found.message == f"this CPU has no instructions for {formats}, so that matrix products are slow"
     assert found.fixes[0].code.startswith("model = model.float()")
     assert found.fixes[0].trial.status == "not-tried"
 

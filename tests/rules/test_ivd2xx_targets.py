@@ -217,7 +217,7 @@ def test_ivd204_fires_on_a_processor_that_is_not_here(name: str, formats: str, a
     place = target(name)
     (found,) = findings(half_precision_slow_on_this_cpu, place, asked)
     assert found.severity is severity
-    assert found.message == f"{place.title} has no instructions for {formats}: matrix products in it are slow"
+    assert found.message == f"{place.title} has no instructions for {formats}, so that matrix products are slow"
     assert found.fixes[0].code == RUN_FP32
     assert found.fixes[0].trial.reason == f"{place.title} is not here"
 

@@ -30,7 +30,7 @@ def test_ivd204_silent_where_the_clock_is_fast_whatever_the_instructions() -> No
 def test_ivd204_fires_for_each_format_by_its_own_clock() -> None:
     """bf16 is converted at no price that shows, fp16 falls to plain loops."""
     (found,) = findings(half_precision_slow_on_this_cpu, PLAIN, a_cpu("avx2"), a_precision(ratios={"bf16": 1.5, "fp16": 80.0}))
-    assert found.message == "this CPU has no instructions for fp16: matrix products in it are slow"
+    assert found.message == "this CPU has no instructions for fp16, so that matrix products are slow"
 
 
 def test_ivd204_fires_with_its_own_ratios_in_place_of_those_of_other_machines() -> None:
