@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from .facts import Place, Switch, Torch, Version, release
-from .tables import table
+from .tables import holds, table
 from .text import say
 from .wheels import EXACT, carries
 
@@ -188,7 +188,7 @@ def driver_floor(cuda: tuple[int, int]) -> str:
 def _torch(row: dict[str, str], version: str, tag: str, arch_list: tuple[str, ...]) -> Torch:
     digits, rocm = tag.removeprefix("cu"), tag.removeprefix("rocm")
     cuda = (int(digits[:-1]), int(digits[-1])) if digits.isdecimal() else None
-    switches = [Switch(name=one["name"], value=one["default"]) for one in table("switches") if _within(release(row["torch"]), one)]
+    switches = [Switch(name=one["name"], value=one["default"]) for one in table("switches") if holds(one, release(row["torch"]))]
     return Torch(
         version=Version(f"{version}+{tag}"),
         cuda=cuda,
@@ -227,10 +227,6 @@ def _rank(one: str) -> tuple[bool, Minor]:
     return digits.isdecimal(), (int(digits),) if digits.isdecimal() else release(one.removeprefix("rocm"))
 
 
-def _within(minor: Minor, row: dict[str, str]) -> bool:
-    return release(row["torch_from"]) <= minor and (not row["torch_before"] or minor < release(row["torch_before"]))
-
-
 @cache
 def _releases() -> dict[Minor, dict[str, str]]:
     """The rows of `torch_releases.csv` by their minor version, the oldest first."""
@@ -241,7 +237,7 @@ def _releases() -> dict[Minor, dict[str, str]]:
 def _wheels(machine: str) -> dict[tuple[Minor, str], tuple[str, ...]]:
     """The code in each published build of each minor version for a machine."""
     rows = [row for row in table("wheels") if row["machine"] == machine]
-    return {(minor, row["build"]): tuple(row["arch_list"].split()) for row in rows for minor in _releases() if _within(minor, row)}
+    return {(minor, row["build"]): tuple(row["arch_list"].split()) for row in rows for minor in _releases() if holds(row, minor)}
 
 
 def _nearest(text: str) -> tuple[str, ...]:

@@ -67,8 +67,11 @@ def check(
 
     Raises:
         LookupError: no such target, or no such torch.
+        ValueError: a snapshot and targets: the one's machine is not the other's.
     """
     asked = asked or Asked()
+    if snapshot and asked.targets:
+        raise ValueError(say("a snapshot is judged as it is: it takes no targets"))
     targets, torch = _elsewhere(asked)
     origin = say("{origin}, {day}", origin=snapshot.origin, day=snapshot.collected) if snapshot else ""
     snapshot = snapshot or collect(asked, told=told)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from .facts import Place, Support, release
-from .tables import table
+from .facts import Checkpoint, Place, Support, release
+from .tables import holds, table
 from .text import say
 from .wheels import EXACT
 
@@ -15,6 +15,15 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 FORMATS = ("fp32", "fp16", "bf16", "fp8", "int8", "int4", "awq", "gptq", "bnb-int8", "bnb-4bit", "mxfp4", "nvfp4", "gguf")
 """The formats of `engines.csv`, in the order they are shown."""
+
+QUANTISED = {"fp8": "fp8", "fbgemm_fp8": "fp8", "awq": "awq", "gptq": "gptq", "mxfp4": "mxfp4", "modelopt_fp4": "nvfp4"}
+"""`quant_method` of a config to the engines' word for it."""
+
+PACKED = {
+    "bitsandbytes": (("uint8", "bnb-4bit"), ("int8", "bnb-int8")),
+    "compressed-tensors": (("uint8", "nvfp4"), ("float8_e4m3fn", "fp8"), ("int8", "int8"), ("int32", "int4")),
+}
+"""Methods that stand for several formats, and what tells them: the first of these dtypes that is stored. MXFP4 is stored as NVFP4 is."""
 
 VENDORS = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "xpu": "Intel", "cpu": "CPU"}
 """Whose rows a place takes that does not say its vendor."""
@@ -82,6 +91,12 @@ def engine_rows(engine: str, place: Place) -> tuple[Engine, ...]:
     return tuple(_engine(row, place) for row in table("engines") if row["engine"] == engine and _applies(row, place))
 
 
+def quantised_as(method: str, checkpoint: Checkpoint | None) -> str:
+    """The engines' word for how a model is quantised, by its config's method and by what its weights are stored in; empty where neither tells."""
+    stored = {one.dtype for one in checkpoint.stored} if checkpoint else set()
+    return next((word for dtype, word in PACKED.get(method, ()) if dtype in stored), QUANTISED.get(method, ""))
+
+
 def family_row(engine: str, model_type: str, format: str) -> dict[str, str] | None:
     """The row of `engine_families.csv` where an engine refuses a format to this family of models; `auto` is what it takes by itself then."""
     keys = (engine, model_type, format)
@@ -90,12 +105,12 @@ def family_row(engine: str, model_type: str, format: str) -> dict[str, str] | No
 
 def cpu_missing(dtype: str, version: tuple[int, ...]) -> tuple[dict[str, str], ...]:
     """The rows of `cpu_kernels.csv` for operators without a CPU kernel for fp16 or bf16 in this torch; the newest measured is 2.13."""
-    return tuple(row for row in table("cpu_kernels") if row["dtype"] == dtype and _within(row, version))
+    return tuple(row for row in table("cpu_kernels") if row["dtype"] == dtype and holds(row, version))
 
 
 def mps_limit(dtype: str, torch: tuple[int, ...], macos: int | None) -> dict[str, str] | None:
     """The row of `mps_limits.csv` that refuses this dtype; its `macos_before` says which macOS would lift it, and it holds where that is unknown."""
-    rows = [row for row in table("mps_limits") if row["dtype"] == dtype and _within(row, torch)]
+    rows = [row for row in table("mps_limits") if row["dtype"] == dtype and holds(row, torch)]
     return next((row for row in rows if macos is None or not row["macos_before"] or macos < int(row["macos_before"])), None)
 
 
@@ -126,13 +141,8 @@ def _engine(row: dict[str, str], place: Place) -> Engine:
         message=_filled(row["message"], place),
         instead="" if "float16" in row["instead"].replace("bfloat16", "") and place.dtypes.fp16 in CONVERTED else row["instead"],
         auto=row["auto"],
-        source=f"{_read_in(row)}{row['source']} ({row['date']})",
+        source=f"{row['engine']} {row['versions']}: {row['source']} ({row['date']})",
     )
-
-
-def _read_in(row: dict[str, str]) -> str:
-    """The engine and its version, where the source does not begin with them itself."""
-    return "" if row["source"].lower().startswith(row["engine"]) else f"{row['engine']} {row['versions']}: "
 
 
 def _applies(row: dict[str, str], place: Place) -> bool:
@@ -158,11 +168,6 @@ def _known(place: Place) -> bool:
     """Whether the device itself has a row in `architectures.csv`, not only formats borrowed from an older one."""
     identifier = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx
     return any(row["id"] == identifier for row in table("architectures")) if identifier else place.dtypes.fp32 != "unknown"
-
-
-def _within(row: dict[str, str], version: tuple[int, ...]) -> bool:
-    """Whether a version is in the half-open interval of a row; an empty end is open."""
-    return release(row["torch_from"]) <= version and (not row["torch_before"] or version < release(row["torch_before"]))
 
 
 def _filled(message: str, place: Place) -> str:

@@ -9,7 +9,7 @@ from .catalogue import FORMAT, NAMED, notes
 from .facts import FP16_MAX, HALVES, Place, release
 from .kernels import CONVERTED, ENGINES, Engine, Kernel, kernels
 from .kernels import engine_rows as _engine_rows
-from .tables import newest, table
+from .tables import holds, newest, table
 from .text import say
 from .wheels import EXACT, carries
 
@@ -206,8 +206,7 @@ def _wheels(place: Place, machines: tuple[str, ...]) -> Iterator[dict[str, str]]
 def wheel_source(build: str, torch: str, machine: str) -> str:
     """The source of what a build of torch carries."""
     for row in table("wheels"):
-        ended = row["torch_before"] and release(row["torch_before"]) <= release(torch)
-        if (row["build"], row["machine"]) == (build, machine) and release(row["torch_from"]) <= release(torch) and not ended:
+        if (row["build"], row["machine"]) == (build, machine) and holds(row, release(torch)):
             return _source(row)
     return ""
 
@@ -257,7 +256,9 @@ def instead(one: Engine, place: Place) -> str:
     """What to do about a row; empty where there is nothing to do about, and where it is an engine that is not known to run there."""
     other = one.instead.lower()
     idle = other in ENGINES and not any(row.format in HALVES and row.outcome != "refused" for row in engine_rows(other, place))
-    return "" if idle or one.outcome == "native" else one.instead
+    if idle or one.outcome == "native" or not one.instead:
+        return ""
+    return one.instead + (say(" (its range ends at 65504)") if "float16" in other.replace("bfloat16", "") else "")
 
 
 def because(note: str, message: str) -> str:

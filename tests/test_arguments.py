@@ -111,11 +111,12 @@ def test_what_makes_no_sense_is_refused(given_: dict[str, Any], said: str) -> No
 
 
 def test_the_torch_of_an_arm_host_is_looked_up_there() -> None:
-    """A GB200's own processor is ARM; beside a card for any host the builds are x86_64's."""
+    """A GB200's own processor is ARM; a T4 beside it in the question stands beside another, and one build cannot speak for both."""
     assert asked_of(targets=("GB200",), torch="2.7+cu128").torch == "2.7+cu128"
     with pytest.raises(click.UsageError, match="for 'aarch64' has no known build 'cu118'"):
         asked_of(targets=("GB200",), torch="2.7+cu118")
-    assert asked_of(targets=("GB200", "T4"), torch="2.7+cu118").torch == "2.7+cu118"
+    with pytest.raises(click.UsageError, match="ask for one kind at a time"):
+        asked_of(targets=("GB200", "T4"), torch="2.7+cu118")
 
 
 def test_a_model_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

@@ -526,3 +526,9 @@ def test_a_format_that_no_table_knows_is_undetermined_at_that_target_alone() -> 
     assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
     assert [place.verdict.value for place in report.places] == ["undetermined", "ready"]
     assert report.reason == "by the tables alone: whether Tesla T99 computes bf16 natively is not known: no row for it"
+
+
+def test_a_snapshot_and_targets_exclude_each_other() -> None:
+    """The machine that was recorded has nothing to say of another."""
+    with pytest.raises(ValueError, match="a snapshot is judged as it is: it takes no targets"):
+        check(Asked(targets=("T4",)), snapshot=Snapshot(collected="2026-11-23", outcomes=()))

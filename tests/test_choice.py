@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ivdoctor.choice import choose, decide, quantised, sized, trained
-from ivdoctor.facts import TORCH_NAME, Asked, Cast, CastRun, Checkpoint, Half, Limits, Place, Stored, Trial
+from ivdoctor.facts import COLLAPSED, TORCH_NAME, Asked, Cast, CastRun, Checkpoint, Half, Limits, Operation, Place, Stored, Trial
 from ivdoctor.testing import a_place, a_precision, an_operation
 
 T4 = a_place("sm_75", "Tesla T4", name="cuda:0", memory_mib=15360)
@@ -203,8 +203,11 @@ def test_a_refused_operator_is_enough_against_a_format_but_not_against_the_one_a
     equal = a_precision()
     equal = replace(equal, operations=(*equal.operations, an_operation("bf16", "matmul on cuda:1", "refused")))
 
+    rare, daily = (a_precision(Operation(dtype="bf16", name=name, status="works", ratio=COLLAPSED)) for name in ("conv3d", "linear"))
+
     assert picked(A100, "", precision=one) == "fp16"
     assert picked(A100, "", precision=equal) == "bf16"
+    assert (picked(A100, "", precision=rare), picked(A100, "", precision=daily)) == ("bf16", "fp16")
     assert picked(A100, "", asked=Asked(dtype="bf16"), precision=one) == "bf16"
     pick = decide(A100, Asked(dtype="bf16"), "", cast=None, precision=every)
     assert pick.dtype == "fp16"

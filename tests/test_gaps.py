@@ -153,6 +153,15 @@ def test_an_engine_without_a_row_there_is_a_gap() -> None:
     assert of("T4", engine="vllm", dtype="bf16") == [], "that it refuses is known"
 
 
+@pytest.mark.parametrize(("method", "known"), [("awq", True), ("hqq", False), ("torchao", False), ("unknown", False)])
+def test_a_quantisation_that_the_engines_table_does_not_name_is_a_gap(method: str, known: bool) -> None:
+    """On a place that is here as well as on a target."""
+    place = target("A100")
+    shared: dict[type, Any] = {Asked: Asked(engine="vllm", model="/models/one"), Model: a_model(quantization=method)}
+    told = f"what vllm does with {method} on {place.title} is not known"
+    assert (told in list(unlisted(place, shared))) is not known
+
+
 PLUGIN = "{} is driven by a plug-in of torch's, of which the tables know nothing"
 
 
@@ -182,7 +191,9 @@ def test_beside_a_machines_own_place_a_target_keeps_its_gaps() -> None:
     assert any(gap.startswith("whether Tesla T99 computes bf16") for gap in gaps)
 
 
-@pytest.mark.parametrize(("place", "gaps"), [(a_place("mps", "Apple M2"), ["what sglang takes on Apple M2 is not known"]), (a_place("sm_90", "H100"), [])])
+@pytest.mark.parametrize(
+    ("place", "gaps"), [(a_place("mps", "Apple M2"), ["what sglang takes on Apple M2 is not known"]), (a_place("sm_90", "H100"), [])]
+)
 def test_an_engine_without_a_row_is_a_gap_of_a_device_that_is_here_too(place: Place, gaps: list[str]) -> None:
     """That the rule about engines found nothing says nothing where no row is about the device."""
     assert list(unlisted(place, {Asked: Asked(engine="sglang")})) == gaps

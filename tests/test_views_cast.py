@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ivdoctor.facts import Cast, CastRun, Drift, Limits, Place
+from ivdoctor.facts import Asked, Cast, CastRun, Drift, Limits, Place
 from ivdoctor.outcome import Outcome
 from ivdoctor.report import Chart, Grid
 from ivdoctor.testing import a_cast, a_mismatch, a_place
@@ -221,9 +221,9 @@ def outcomes(place: Place, *facts: object) -> list[Outcome]:
 
 def test_the_users_own_model_comes_first_and_the_miniature_last() -> None:
     """What was asked for before what is shown."""
-    real = [grid.title for grid in every_grid(outcomes(PLACE, a_cast(), a_mismatch()), [PLACE])]
+    real = [grid.title for grid in every_grid(outcomes(PLACE, a_cast(), a_mismatch()), [PLACE], Asked())]
     assert real[:3] == ["Cast, then infer: model", "Drift per module: model", "Number formats"]
-    small = [grid.title for grid in every_grid(outcomes(PLACE, a_cast(how="miniature"), a_mismatch()), [PLACE])]
+    small = [grid.title for grid in every_grid(outcomes(PLACE, a_cast(how="miniature"), a_mismatch()), [PLACE], Asked())]
     assert small[0] == "Number formats"
     assert small[-2:] == ["Cast, then infer: miniature", "Drift per module: miniature"]
 

@@ -76,7 +76,8 @@ def test_the_builds_that_carry_it_are_the_next_line() -> None:
     assert "cu130" not in builds
     for name in ("sm_62", "Jetson AGX Orin"):
         assert lines(name)[1] == ("builds", "none that is published is known to have code for it")
-    for name in ("M1", "Arc A770", "zen3", "TPU v4", "sm_110"):
+    assert "cu130" in lines("sm_110")[1][1], "on the ARM beside it"
+    for name in ("M1", "Arc A770", "zen3", "TPU v4"):
         assert [label for label, _ in lines(name)] == ["target"]
 
 

@@ -28,7 +28,7 @@ def timed(slow: list[str], precision: Precision) -> Iterator[str]:
     for dtype in slow:
         ratios = ", ".join(f"{one.name} {one.ratio:g}x" for one in precision.timed(dtype) if one.slow)
         if ratios:
-            yield say("measured here: {dtype} beside fp32, at 256 rows, one thread: {ratios}", dtype=dtype, ratios=ratios)
+            yield say("measured here, {dtype} beside fp32 on one thread: {ratios}", dtype=dtype, ratios=ratios)
 
 
 SLOWER = 1.3

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..builds import carried, driver_floor, machine_of, runs_on
+from ..builds import carried, carriers, driver_floor, machine_of, runs_on
 from ..facts import Driver, Environ, Packages, Place, Precision, Torch
 from ..finding import Fix, Problem, Severity
 from ..places import hidden
@@ -265,5 +265,28 @@ def build_for_other_hardware(torch: Torch, place: Place) -> Iterator[Problem]:
             title=place.title,
         ),
         evidence=(say("published builds with code for it: {builds}", builds=carried(place) or say("none known")),),
+        fixes=(install(place.compute_capability, place.gfx, machine=machine_of(place)),),
+    )
+
+
+@rule("IVD111", severity=Severity.WARNING, category="cuda-arch-mismatch")
+def newest_torch_lacks_the_device(place: Place, torch: Torch | None) -> Iterator[Problem]:
+    """
+    The newest PyTorch carries no code for this GPU any more: `pip install torch` brings one that does not run there.
+
+    Maxwell, Pascal and Volta lost their code release by release, Kepler long before. Asked where no torch was named for a target; a torch
+    that is named or installed is IVD103's matter.
+
+    ## Fix
+    Pin the last build that has it.
+    """
+    if torch is not None or place.kind != "target" or place.backend != "cuda":
+        return
+    found = carriers(place.compute_capability, place.gfx, machine_of(place))
+    if not found or any(one.latest for one in found):
+        return
+    yield Problem(
+        message=say("the newest torch has no code for {title}; the last that has is {version}", title=place.label, version=found[0].torch_last),
+        evidence=(say("published builds with code for it: {builds}", builds=carried(place)),),
         fixes=(install(place.compute_capability, place.gfx, machine=machine_of(place)),),
     )

@@ -15,10 +15,6 @@ DARWIN_TO_MACOS = {20: 11, 21: 12, 22: 13, 23: 14, 24: 15, 25: 26}
 """The kernel's major release to that of macOS; a newer kernel is not of an older macOS than the last."""
 
 
-VISIBLE = {"rocm": "HIP_VISIBLE_DEVICES", "xpu": "ZE_AFFINITY_MASK"}
-"""What chooses devices, where it is not CUDA's variable; Intel's is Level Zero's (oneAPI Level Zero, programming guide, from knowledge)."""
-
-
 @rule("IVD210", severity=Severity.NOTE)
 def run_and_tables_differ(place: Place, precision: Precision) -> Iterator[Problem]:
     """
@@ -97,7 +93,7 @@ def devices_of_several_generations(gpu: Gpu, environ: Environ | None) -> Iterato
     `cuda:0` says nothing of `cuda:1`.
 
     ## Fix
-    Choose one generation with CUDA_VISIBLE_DEVICES (on AMD HIP_VISIBLE_DEVICES, on Intel ZE_AFFINITY_MASK), or a format that all carry.
+    Choose one generation with CUDA_VISIBLE_DEVICES (on AMD HIP_VISIBLE_DEVICES), or a format that all of them carry.
     """
     rows = {}
     for one in gpu.devices:
@@ -113,7 +109,7 @@ def devices_of_several_generations(gpu: Gpu, environ: Environ | None) -> Iterato
     if not weak:
         return
     told = "; ".join(say("{title} has no native {dtypes}", title=name, dtypes=", ".join(dtypes)) for name, dtypes in weak.items())
-    variable = VISIBLE.get(gpu.devices[0].kind, "CUDA_VISIBLE_DEVICES")
+    variable = "HIP_VISIBLE_DEVICES" if gpu.devices[0].kind == "rocm" else "CUDA_VISIBLE_DEVICES"
     shown = [one.strip() for one in ((environ.get(variable) if environ else None) or "").split(",") if one.strip()]
     named = dict(enumerate(shown))  # torch counts what the variable leaves, and the variable counts all
     strong = [named.get(one.index, str(one.index)) for one in gpu.devices if one.name in rows and one.name not in weak]

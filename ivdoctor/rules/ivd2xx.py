@@ -6,7 +6,7 @@ from ..evidence import BARRED, Range, concerned
 from ..facts import HALVES, TORCH_NAME, Asked, Cast, Checkpoint, Cpu, Environ, Half, Mismatch, Model, Packages, Place, Precision, Torch, release
 from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
-from ..tables import derived, newest, table
+from ..tables import derived, holds, newest, table
 from ..text import say
 from ..wheels import lacks_code
 from ._builds import backend_of
@@ -131,7 +131,7 @@ def _question(place: Place) -> str:
 def _means(torch: Torch, place: Place) -> dict[str, str] | None:
     """The row on what the call asks in this release."""
     backend = "rocm" if torch.hip else place.backend
-    return next((row for row in table("bf16_flag") if row["backend"] == backend and _covers(row, torch)), None)
+    return next((row for row in table("bf16_flag") if row["backend"] == backend and holds(row, release(torch.version))), None)
 
 
 def _meaning(torch: Torch, place: Place) -> Iterator[str]:
@@ -158,11 +158,6 @@ def _best(place: Place, asked: Asked, cast: Cast | None, model: Model | None) ->
     fp16 = range_of(model, cast, free)
     best = wanted(place, free, fp16)
     return best, caveat(best, place, fp16)
-
-
-def _covers(row: dict[str, str], torch: Torch) -> bool:
-    version = release(torch.version)[:2]
-    return release(row["torch_from"]) <= version and (not row["torch_before"] or version < release(row["torch_before"]))
 
 
 @rule("IVD203", severity=Severity.ERROR)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..evidence import BARRED, Range, concerned, judged
 from ..facts import HALVES, TORCH_NAME, Asked, Cast, Checkpoint, Half, Model, Packages, Place, Precision, Torch, release
 from ..finding import Fix, Problem, Severity
-from ..kernels import Engine, cpu_missing, engine_rows, family_row, kernels
+from ..kernels import Engine, cpu_missing, engine_rows, family_row, kernels, quantised_as
 from ..rule import rule
 from ..text import say
 from ..traps import wholesale
@@ -90,15 +90,6 @@ def no_flash_attention(place: Place, packages: Packages | None, torch: Torch | N
     )
 
 
-QUANTISED = {"fp8": "fp8", "fbgemm_fp8": "fp8", "awq": "awq", "gptq": "gptq", "mxfp4": "mxfp4", "modelopt_fp4": "nvfp4"}
-"""`quant_method` of a config to the engines' word for it."""
-
-PACKED = {
-    "bitsandbytes": (("uint8", "bnb-4bit"), ("int8", "bnb-int8")),
-    "compressed-tensors": (("uint8", "nvfp4"), ("float8_e4m3fn", "fp8"), ("int8", "int8"), ("int32", "int4")),
-}
-"""Methods that stand for several formats, and what tells them: the first of these dtypes that is stored. MXFP4 is stored as NVFP4 is."""
-
 WEIGHTS_ALONE = ("awq", "gptq", "int4", "bnb-4bit")
 """Where weight-only is what the format is."""
 
@@ -144,9 +135,7 @@ def engine_refuses(
 
 def _meant(asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> set[str]:
     """The format that the model is judged in, and of a quantised one what its weights are stored in, which no --dtype changes."""
-    stored = {one.dtype for one in checkpoint.stored} if checkpoint else set()
-    method = model.quantization if model else ""
-    packed = next((word for dtype, word in PACKED.get(method, ()) if dtype in stored), QUANTISED.get(method))
+    packed = quantised_as(model.quantization, checkpoint) if model else ""
     return {one for one in (judged(asked, model, checkpoint, packages), packed) if one}
 
 
@@ -214,13 +203,17 @@ def _instead(one: Engine, place: Place, fp16: Range) -> tuple[Fix, ...]:
     return (Fix(title=title + (caveat("fp16", place, fp16) if halved else ""), kind="setting", trial=trial),) if one.instead else ()
 
 
+NOWHERE = {"fft", "linalg"}
+"""What has no half-precision kernel on most devices: no fault of this one."""
+
+
 @rule("IVD504", severity=Severity.NOTE)
 def rarer_operators_lack_a_kernel(place: Place, precision: Precision, asked: Asked) -> Iterator[Problem]:
     """
     Operators that only some models use refuse a format here, as `--thorough` found.
 
     FFT, matrix inverses and quantiles have no half-precision kernel on any CPU; norms, interpolation and recurrent layers got theirs
-    release by release. A warning where the format was asked for.
+    release by release. A warning where the format was asked for, and the operator has a kernel elsewhere.
 
     ## Fix
     Compute that operator in float32.
@@ -233,7 +226,7 @@ def rarer_operators_lack_a_kernel(place: Place, precision: Precision, asked: Ask
                     "{dtype} on {place}: no usable kernel for {names}", dtype=dtype, place=place.name, names=", ".join(one.name for one in lacking)
                 ),
                 evidence=tuple(f"{one.name}: {one.message or say('wrong result')}" for one in lacking),
-                severity=Severity.WARNING if asked.concerns(dtype) else None,
+                severity=Severity.WARNING if asked.concerns(dtype) and {one.name for one in lacking} - NOWHERE else None,
                 fixes=(_stepped_around(dtype),),
             )
 

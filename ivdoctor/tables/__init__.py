@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from ..facts import DtypeRow
+from ..facts import DtypeRow, release
 from ..text import say
 
 HERE = os.path.dirname(__file__)
@@ -33,6 +33,11 @@ def table(name: str) -> tuple[dict[str, str], ...]:
     """The rows of one table, by its file name without `.csv`."""
     with open(os.path.join(HERE, f"{name}.csv"), encoding="utf-8", newline="") as file:
         return tuple(csv.DictReader(file))
+
+
+def holds(row: Mapping[str, str], version: tuple[int, ...]) -> bool:
+    """Whether a release of torch is in a row's half-open interval, `torch_from` to `torch_before`; an empty end is open."""
+    return release(row["torch_from"]) <= version and (not row["torch_before"] or version < release(row["torch_before"]))
 
 
 @cache

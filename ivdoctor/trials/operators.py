@@ -159,7 +159,7 @@ def _scaled(torch: Any) -> Call:
         scale = torch.ones((), device=a.device)
         # The second operand is column-major; both in e5m2 are refused everywhere, so the first carries the format.
         other = torch.float8_e4m3fnuz if "fnuz" in str(a.dtype) else torch.float8_e4m3fn
-        right = b.to(other).t().contiguous().t()
+        right = b.to(torch.float32).to(other).t().contiguous().t()
         product = torch._scaled_mm(a, right, scale_a=scale, scale_b=scale, out_dtype=torch.bfloat16)  # noqa: SLF001  # it has no public name
         return product[0] if isinstance(product, tuple) else product  # torch 2.1 to 2.4 give the largest value beside it
 

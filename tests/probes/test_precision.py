@@ -16,7 +16,7 @@ import pytest
 from ivdoctor import codec
 from ivdoctor.facts import COLLAPSED, EVERYDAY, HALVES, Asked, Operation, Precision
 from ivdoctor.probe import DeviceFault
-from ivdoctor.probes.precision import TOLERANCE, _flags, precision, run_operator, timed
+from ivdoctor.probes.precision import TOLERANCE, _chosen, _flags, precision, run_operator, timed
 from ivdoctor.rooms import Answer, Job, Rooms
 from ivdoctor.testing import a_place, a_torch_without_cuda
 
@@ -410,3 +410,11 @@ def test_an_older_processor_collapses_where_it_must(isa: str, needed: set[str], 
 
     assert {dtype for dtype, one in ratio.items() if one >= COLLAPSED} == collapsed
     assert all(2 <= ratio[dtype] <= 10 for dtype in slower)
+
+
+def test_no_backend_of_attention_is_named_where_all_are_taken_for_one() -> None:
+    """MPS took its own whatever was named, so that each would be said to work; the plain one is run there as everywhere."""
+    named = [one for one in operators.operators(torch) if one.name.startswith("attention")]
+
+    assert [one.name for one in named if _chosen(one, a_place("mps", "Apple M2"))] == ["attention"]
+    assert [one for one in named if _chosen(one, a_place())] == named

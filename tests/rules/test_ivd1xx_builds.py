@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ivdoctor.builds import build, default_carrier, runs_on
+from ivdoctor.builds import build, default_carrier, machine_of, runs_on
 from ivdoctor.facts import Driver, Place, Torch, release
 from ivdoctor.finding import Finding, Fix, Severity
 from ivdoctor.rule import Rule
@@ -13,6 +13,7 @@ from ivdoctor.rules.ivd1xx import (
     build_for_other_hardware,
     cpu_build_beside_a_gpu,
     driver_older_than_torch,
+    newest_torch_lacks_the_device,
     no_code_for_the_device,
     torch_sees_no_device,
 )
@@ -46,11 +47,11 @@ def a_machine(identifier: str, title: str, cuda: tuple[int, int]) -> Driver:
     return a_driver(an_nvml_device(identifier, title), cuda=cuda)
 
 
-def brings(fix: Fix) -> Torch:
+def brings(fix: Fix, machine: str = "x86_64") -> Torch:
     """The build that a command installs."""
     found = re.fullmatch(rf'pip install --force-reinstall (?:torch|"torch==([0-9.]+)\.\*") --index-url {INDEX}([a-z0-9.]+)', fix.command)
     assert found, fix.command
-    return build(f"{found[1] or NEWEST}+{found[2]}")
+    return build(f"{found[1] or NEWEST}+{found[2]}", machine)
 
 
 BUILDS = [
@@ -208,7 +209,7 @@ def unfit(rule: Rule, facts: tuple[object, ...], found: Finding) -> Iterator[str
         if fix.code or fix.diff or CASTS.search(fix.title):
             yield f"{rule.code}: {fix.title} {fix.code}"
         if fix.command:
-            torch = brings(fix)
+            torch = brings(fix, machine_of(place) if place else "x86_64")
             capability = place.compute_capability if place else driver.devices[0].compute_capability if driver else None
             able = carries(torch.arch_list, capability) if capability else place is not None and place.gfx in torch.arch_list
             if not able or (driver and torch.cuda and not runs_on(torch.cuda, driver.cuda)):
@@ -274,3 +275,25 @@ def test_ivd101_fires_with_a_build_for_every_device() -> None:
     assert "whl/cu129" in found.fixes[0].command
     (alone,) = findings(cpu_build_beside_a_gpu, build("2.9+cpu"), a_driver(devices[0], cuda=(12, 8)))
     assert "whl/cu126" in alone.fixes[0].command
+
+
+@pytest.mark.parametrize(("name", "last", "index"), [("P40", "2.14", "cu126"), ("V100", "2.14", "cu126"), ("K80", "2.7", "cu118")])
+def test_ivd111_fires_where_a_plain_install_would_bring_a_torch_without_code(name: str, last: str, index: str) -> None:
+    """With the last torch that has it, pinned."""
+    (found,) = findings(newest_torch_lacks_the_device, target(name))
+    assert found.severity is Severity.WARNING
+    assert found.message == f"the newest torch has no code for {target(name).label}; the last that has is {last}"
+    (fix,) = found.fixes
+    assert fix.command == f'pip install --force-reinstall "torch=={last}.*" --index-url {INDEX}{index}'
+
+
+@pytest.mark.parametrize("name", ["T4", "RTX 5090", "GH200", "Thor", "MI300X", "RX 6800", "M2", "zen3", "Jetson AGX Orin", "TPU v4"])
+def test_ivd111_silent_where_the_newest_has_it_or_no_build_is_known(name: str) -> None:
+    """What nobody publishes is a gap, and what ROCm's newest builds carry is not known."""
+    assert findings(newest_torch_lacks_the_device, target(name)) == []
+
+
+def test_ivd111_silent_where_a_torch_was_named_or_is_here() -> None:
+    """Then IVD103 asks that one."""
+    assert findings(newest_torch_lacks_the_device, target("P40"), build("2.6+cu124")) == []
+    assert findings(newest_torch_lacks_the_device, a_place("sm_61", "Tesla P40")) == []

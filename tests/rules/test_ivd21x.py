@@ -157,7 +157,6 @@ MI300X, MI250X = ("gfx942", "AMD Instinct MI300X"), ("gfx90a", "AMD Instinct MI2
         (devices(AMPERE, HOPPER), "NVIDIA A100-SXM4-80GB has no native fp8_e4m3", "export CUDA_VISIBLE_DEVICES=1"),
         (devices(PASCAL, TURING), "Tesla P40 has no native fp16", "export CUDA_VISIBLE_DEVICES=1"),
         (devices(MI300X, MI250X), "AMD Instinct MI250X has no native fp8_e4m3", "export HIP_VISIBLE_DEVICES=0"),
-        (devices(ARC, BATTLEMAGE), "Intel(R) Arc(TM) A770 Graphics has no native fp8_e4m3", "export ZE_AFFINITY_MASK=1"),
     ],
 )
 def test_ivd212_fires_on_devices_of_several_generations(gpu: Gpu, told: str, command: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from ivdoctor.facts import Asked, Checkpoint, Model, Place, Stored
 from ivdoctor.finding import Finding, Severity
-from ivdoctor.kernels import ENGINES, family_row
-from ivdoctor.rules.ivd5xx import PACKED, QUANTISED, WEIGHTS_ALONE, engine_refuses
+from ivdoctor.kernels import ENGINES, PACKED, QUANTISED, family_row
+from ivdoctor.rules.ivd5xx import WEIGHTS_ALONE, engine_refuses
 from ivdoctor.tables import table
 from ivdoctor.targets import target
 from ivdoctor.testing import a_cast, a_checkpoint, a_model, a_place, findings, some_packages, some_weights
@@ -213,6 +213,15 @@ def test_ivd503_fires_with_a_note_of_all_that_the_engine_does_not_take_there() -
         "vllm refuses bf16 on Tesla T4",
         "vllm on Tesla T4 does not take bnb-4bit, bnb-int8, gguf, mxfp4",
     ]
+
+
+@pytest.mark.parametrize(("place", "engine"), [(target("M1"), "vllm"), (T4, "tensorrt-llm"), (target("zen3"), "tensorrt-llm"), (V100, "vllm")])
+def test_ivd503_fires_as_an_error_where_the_engine_takes_nothing_at_all(place: Place, engine: str) -> None:
+    """Also with no dtype and no model named: whatever they are, it does not run there."""
+    (found,) = findings(engine_refuses, place, Asked(engine=engine))
+    assert found.severity is Severity.ERROR
+    assert found.message.startswith(f"{engine} on {place.title} does not take fp32, fp16, bf16")
+    assert advice([found]) == ["Take another engine, or another device"]
 
 
 @pytest.mark.parametrize(
