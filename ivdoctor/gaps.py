@@ -7,7 +7,7 @@ from .builds import BUILT_FOR, carried
 from .engine import Unknown
 from .evidence import judged as meant
 from .facts import HALVES, Asked, Cast, Checkpoint, Mismatch, Model, Packages, Place, Precision, Torch
-from .kernels import engine_rows
+from .kernels import engine_rows, quantised_as
 from .outcome import BROKEN, Outcome
 from .text import say
 
@@ -63,6 +63,8 @@ def unlisted(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
         return
     dtype, rows = meant(asked, model, checkpoint, packages), engine_rows(asked.engine, place)
     formats = {one.format for one in rows}
+    if model and model.quantization and rows and quantised_as(model.quantization, checkpoint) not in formats:
+        yield say("what {engine} does with {method} on {title} is not known", engine=asked.engine, method=model.quantization, title=place.title)
     if dtype and rows and dtype not in formats:
         yield say("whether {engine} takes {dtype} on {title} is not known", engine=asked.engine, dtype=dtype, title=place.title)
     elif not formats.intersection(HALVES) and all(one.outcome == "refused" for one in rows):

@@ -16,7 +16,7 @@ from ivdoctor.outcome import Outcome, Status
 from ivdoctor.plugins import plugins
 from ivdoctor.report import Report, Subject
 from ivdoctor.rule import Rule, rule
-from ivdoctor.snapshot import load
+from ivdoctor.snapshot import Snapshot, load
 from ivdoctor.targets import target
 from ivdoctor.testing import a_cast, a_device, a_gpu, a_mismatch, a_model, a_precision, some_packages
 
