@@ -157,11 +157,6 @@ def _on_arm(place: Place) -> bool:
     return place.compute_capability in INTEGRATED or any(word in place.title for word in ARM)
 
 
-def default_carrier(capability: tuple[int, int] | None, gfx: str | None = None, machine: str = "x86_64") -> Carrier | None:
-    """What to install for a device: the newest torch that carries it, as pip takes it by default, or else its newest build that does."""
-    return usual(carriers(capability, gfx, machine), machine)
-
-
 def usual(found: tuple[Carrier, ...], machine: str = "x86_64") -> Carrier | None:
     """Of several builds, the newest torch first, the one to install: of that torch the build that pip takes by default, if it is among them."""
     newest = [one for one in found if one.torch_last == found[0].torch_last]

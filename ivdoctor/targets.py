@@ -9,9 +9,8 @@ from .processors import processor, processors
 from .tables import architecture, capabilities, capability, derived, newest, table
 from .text import say
 from .titles import BRAND, LONGEST, SIZE, Accelerator, exact, fitting, known, of_architecture, parted
-from .titles import names as _names
 
-__all__ = ["LONGEST", "SIZE", "Accelerator", "AmbiguousTarget", "UnknownTarget", "_names", "known", "target"]
+__all__ = ["LONGEST", "SIZE", "Accelerator", "AmbiguousTarget", "UnknownTarget", "known", "target"]
 
 LONGEST_LINE = 600
 """A line of lspci or of torch's properties is longer than a title."""

@@ -17,10 +17,10 @@ from ivdoctor.builds import (
     build_for,
     carriers,
     carriers_of_all,
-    default_carrier,
     driver_floor,
     machine_of,
     runs_on,
+    usual,
 )
 from ivdoctor.facts import Torch, release
 from ivdoctor.tables import table
@@ -255,7 +255,7 @@ def test_no_machine_breaks_it(machine: str) -> None:
         build("2.6", machine)
     assert str(caught.value).isprintable()
     assert carriers((8, 0), machine=machine) == ()
-    assert default_carrier((8, 0), machine=machine) is None
+    assert usual(carriers((8, 0), machine=machine), machine=machine) is None
 
 
 def test_a_gtx_1080_is_carried_up_to_the_last_build_for_cuda_12_6() -> None:
@@ -272,20 +272,20 @@ def test_a_gtx_1080_is_carried_up_to_the_last_build_for_cuda_12_6() -> None:
         "cu115 1.11-1.11",
         "cu111 1.10-1.10",
     ]
-    assert default_carrier((6, 1)) == Carrier(build="cu126", torch_from="2.6", torch_last="2.14", latest=False)
+    assert usual(carriers((6, 1))) == Carrier(build="cu126", torch_from="2.6", torch_last="2.14", latest=False)
 
 
 def test_a_v100_is_carried_by_cu128_from_2_8_to_2_10_only() -> None:
     """2.7 and 2.11 lack it on either side."""
     assert ranges((7, 0))[:4] == ["cu126 2.6-2.14", "cu129 2.8-2.10", "cu128 2.8-2.10", "cu118 2.0-2.7"]
-    assert default_carrier((7, 0)) == carriers((7, 0))[0]
+    assert usual(carriers((7, 0))) == carriers((7, 0))[0]
 
 
 def test_a_t4_is_carried_by_the_newest_of_all() -> None:
     """And plain pip brings it."""
     assert ranges((7, 5))[:5] == ["cu132 2.12-2.15", "cu130 2.9-2.15", "cu126 2.6-2.14", "cu129 2.8-2.13", "cu128 2.7-2.11"]
     assert [one.latest for one in carriers((7, 5))[:3]] == [True, True, False]
-    assert default_carrier((7, 5)) == Carrier(build="cu132", torch_from="2.12", torch_last="2.15", latest=True)
+    assert usual(carriers((7, 5))) == Carrier(build="cu132", torch_from="2.12", torch_last="2.15", latest=True)
 
 
 @pytest.mark.parametrize("capability", [(10, 0), (10, 3), (12, 0), (12, 1)])
@@ -298,14 +298,14 @@ def test_a_blackwell_is_carried_from_cu128_of_2_7_on(capability: tuple[int, int]
 def test_what_no_build_has_code_for_is_carried_by_none(capability: tuple[int, int] | None) -> None:
     """A Kepler older than 3.7, and Jetsons, which run their own code only; none without a device."""
     assert carriers(capability) == ()
-    assert default_carrier(capability) is None
+    assert usual(carriers(capability)) is None
 
 
 def test_a_jetson_orin_is_carried_by_no_build_for_arm_either() -> None:
     """sm_80 code does not run on 8.7; a Thor has its code from CUDA 13 on, and its default among those."""
     assert ranges((8, 7), machine="aarch64") == []
     assert ranges((11, 0), machine="aarch64") == ["cu132 2.12-2.15", "cu130 2.9-2.15"]
-    assert default_carrier((11, 0), machine="aarch64") == carriers((11, 0), machine="aarch64")[0]
+    assert usual(carriers((11, 0), machine="aarch64"), machine="aarch64") == carriers((11, 0), machine="aarch64")[0]
 
 
 def test_a_kepler_is_carried_up_to_cu118_of_2_7() -> None:
@@ -315,10 +315,10 @@ def test_a_kepler_is_carried_up_to_cu118_of_2_7() -> None:
 
 def test_the_default_is_what_pip_takes_where_that_carries_the_device() -> None:
     """Of 2.14 pip takes cu130 although cu132 is newer; where it does not carry the device, the newest that does."""
-    chosen = default_carrier((9, 0))
+    chosen = usual(carriers((9, 0)))
     assert chosen
     assert build(chosen.torch_last).version == f"{chosen.torch_last}.0+{chosen.build}"
-    older = default_carrier((7, 0))
+    older = usual(carriers((7, 0)))
     assert older
     assert not carries(build(older.torch_last).arch_list, (7, 0))
 
@@ -330,7 +330,7 @@ def test_radeons_and_instincts_are_carried_by_rocm() -> None:
     assert ranges(None, "gfx942")[:2] == ["rocm7.14 2.14-2.14", "rocm7.2 2.11-2.14"]
     assert ranges(None, "gfx942")[-1] == "rocm6.0 2.3-2.4"
     assert ranges(None, "gfx1031") == []
-    found = default_carrier(None, "gfx942")
+    found = usual(carriers(None, "gfx942"))
     assert found
     assert (found.build, found.torch_last) == ("rocm7.14", "2.14")
 

@@ -6,7 +6,7 @@ from .cast import FP16_MAX, Cast, CastRun, Drift, Fed, Kept, Rounding
 from .checkpoint import Checkpoint, Stored
 from .cpu import Cpu
 from .driver import Driver, NvmlDevice
-from .dtype import HALVES, SHORT_NAME, TORCH_NAME, DtypeRow, Half, Support
+from .dtype import HALVES, INTEGERS, SHORT_NAME, TORCH_NAME, DtypeRow, Half, Support
 from .environ import Environ, Variable
 from .failure import Failure, Frame, Operand
 from .gpu import Device, Gpu
@@ -26,6 +26,7 @@ __all__ = [
     "EVERYDAY",
     "FP16_MAX",
     "HALVES",
+    "INTEGERS",
     "SHORT_NAME",
     "SLOW",
     "TORCH_NAME",

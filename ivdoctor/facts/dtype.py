@@ -21,6 +21,9 @@ TORCH_NAME: dict[str, str] = {
 SHORT_NAME: dict[str, Half] = {TORCH_NAME[short]: short for short in HALVES}
 """The other way round."""
 
+INTEGERS = frozenset({"int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"})
+"""torch's names of what is no floating format."""
+
 Support = Literal["native", "emulated", "none", "unknown"]
 """native: matrix unit or full-rate vector arithmetic. emulated: by conversion, or at a crippled rate.
 none: no route in PyTorch or the usual engines. unknown: neither a table row nor a probe says."""

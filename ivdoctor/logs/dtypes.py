@@ -47,7 +47,6 @@ PREFIX = Lazy(r"(?:struct\s+|class\s+)?(?:c\s?10::?|at::|torch\.|numpy\.|np\.|ml
 TENSOR = Lazy(r"(?P<device>[a-z]{2,4}\.)?(?P<name>\w+?)tensor")
 TYPE = Lazy(r"(?P<device>cuda|cpu|mps|xpu|npu|hpu|xla|hip)(?P<name>\w+?)(?:type|tensor)")
 
-INTEGERS = frozenset({"int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"})
 PACKED = frozenset({"uint8", "int8"})
 """What packed or quantised weights are stored in."""
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from ..facts import Frame, Operand
-from .dtypes import EIGHT_BITS, INTEGERS, PACKED
+from ..facts import INTEGERS, Frame, Operand
+from .dtypes import EIGHT_BITS, PACKED
 from .messages import Told
 from .patterns import Lazy
 

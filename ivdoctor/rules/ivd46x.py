@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-from ..facts import Failure
+from ..facts import INTEGERS, Failure
 from ..finding import Problem, Severity
 from ..rule import rule
 from ..text import say
 from ._failures import fix, problem
-
-INTEGERS = frozenset({"int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"})
 
 
 @rule("IVD460", severity=Severity.ERROR, category="neg-device-mismatch")

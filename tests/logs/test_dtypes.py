@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivdoctor.logs.dtypes import DEVICES, EIGHT_BITS, INTEGERS, NAMES, OWN, PACKED, read
+from ivdoctor.facts import INTEGERS
+from ivdoctor.logs.dtypes import DEVICES, EIGHT_BITS, NAMES, OWN, PACKED, read
 
 DTYPES = sorted({*NAMES.values(), "float8_e5m2", "uint16", "uint32", "uint64"})
 

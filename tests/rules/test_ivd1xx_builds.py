@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ivdoctor.builds import build, default_carrier, machine_of, runs_on
+from ivdoctor.builds import build, carriers, machine_of, runs_on, usual
 from ivdoctor.facts import Driver, Place, Torch, release
 from ivdoctor.finding import Finding, Fix, Severity
 from ivdoctor.rule import Rule
@@ -83,7 +83,7 @@ def test_ivd101_ivd102_and_ivd103_fire_with_the_same_build(identifier: str, titl
 
 def test_ivd101_fires_with_the_newest_torch_where_nothing_is_in_its_way() -> None:
     """An RTX 5090 with a driver for CUDA 13: not pinned, so that the next release is taken as well."""
-    newest = default_carrier((12, 0))
+    newest = usual(carriers((12, 0)))
     assert newest
     assert newest.latest
     (found,) = findings(cpu_build_beside_a_gpu, a_torch_without_cuda(), a_machine("sm_120", "NVIDIA GeForce RTX 5090", (13, 0)))

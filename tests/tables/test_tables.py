@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from ivdoctor import tables, targets
+from ivdoctor import tables, targets, titles
 from ivdoctor.facts import HALVES, DtypeRow, Support, release
 from ivdoctor.tables import DTYPES, architecture, cpu_dtype_row, dtype_row, newest, table
 
@@ -279,7 +279,7 @@ def test_every_accelerators_identifier_has_a_row(row: dict[str, str]) -> None:
 
 def test_no_two_accelerators_share_a_name() -> None:
     """As names are compared, or the first of two would answer for both; and every name has a word that tells more than a size."""
-    names = Counter((words, sizes) for _, words, sizes, _ in targets._names(targets.SIZE))
+    names = Counter((words, sizes) for _, words, sizes, _ in titles.names(targets.SIZE))
     assert [name for name, count in names.items() if count > 1] == []
     assert [sizes for words, sizes in names if not words] == []
 
