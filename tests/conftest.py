@@ -6,7 +6,7 @@ import gc
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +26,21 @@ def _no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def _trimmed() -> None:
-    """The heap that earlier tests left free goes back to the system: what is taken out of it would not be seen as taken."""
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # glibc's alone
-        ctypes.CDLL(None).malloc_trim(0)
+def trim() -> Callable[[], None]:
+    """Gives the heap that was left free back to the system: what is taken out of it would not be seen as taken."""
+
+    def give_back() -> None:
+        gc.collect()
+        with contextlib.suppress(OSError, AttributeError):  # glibc's alone
+            ctypes.CDLL(None).malloc_trim(0)
+
+    return give_back
+
+
+@pytest.fixture
+def _trimmed(trim: Callable[[], None]) -> None:
+    """Begin with a heap that earlier tests left nothing free in."""
+    trim()
 
 
 @pytest.fixture
