@@ -35,7 +35,9 @@ def test_one_is_for_the_machine_and_one_for_a_model() -> None:
 
 def test_the_miniature_runs_in_a_room(look: Look) -> None:
     """Both formats against fp32, every module, and a trial of each come back through the room's pipe."""
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
+    if torch.__version__ < "2.3":
+        pytest.skip("an older torch refuses float16 here")
 
     found = codec.build(seen(look, miniature).fact, Cast)
 
