@@ -405,11 +405,13 @@ def test_an_older_processor_collapses_where_it_must(isa: str, needed: set[str], 
         pytest.skip(f"this processor has no {', '.join(sorted(needed - flags()))}")
     if torch.__version__ < "2.3":
         pytest.skip("an older torch refuses float16 here")
-    done = subprocess.run([sys.executable, "-c", ISA], env=os.environ | {"ONEDNN_MAX_CPU_ISA": isa}, capture_output=True, text=True, check=True)
-    ratio = json.loads(done.stdout.splitlines()[-1])
-
-    assert {dtype for dtype, one in ratio.items() if one >= COLLAPSED} == collapsed
-    assert all(2 <= ratio[dtype] <= 10 for dtype in slower)
+    for _ in range(3):  # a busy machine may slow the fp32 that the others are compared with
+        done = subprocess.run([sys.executable, "-c", ISA], env=os.environ | {"ONEDNN_MAX_CPU_ISA": isa}, capture_output=True, text=True, check=True)
+        ratio = json.loads(done.stdout.splitlines()[-1])
+        found = {dtype for dtype, one in ratio.items() if one >= COLLAPSED}
+        if found == collapsed and all(2 <= ratio[dtype] <= 10 for dtype in slower):
+            return
+    pytest.fail(f"{isa}: {ratio}")
 
 
 def test_no_backend_of_attention_is_named_where_all_are_taken_for_one() -> None:
