@@ -188,7 +188,7 @@ def test_torn_pastes(text: str, frame: Frame) -> None:
         (r"C:\venv\Lib\site-packages\transformers\modeling_utils.py", "transformers"),
         (r"D:\ComfyUI\python_embeded\Lib\site-packages\torch\nn\functional.py", "torch"),
         ("~/.local/lib/python3.11/site-packages/flash_attn/ops.py", "flash_attn"),
-        ("/root/.cache/huggingface/modules/transformers_modules/OpenGVLab/InternVideo2_5/abc/modeling.py", REMOTE_CODE),
+        ("/home/me/.cache/huggingface/modules/transformers_modules/OpenGVLab/InternVideo2_5/abc/modeling.py", REMOTE_CODE),
         ("/home/u/src/vllm/vllm/worker/model_runner.py", "vllm"),
         ("/home/u/src/transformers/src/transformers/trainer.py", "transformers"),
         (r"E:\ComfyUI\comfy\ops.py", "comfy"),
@@ -209,7 +209,7 @@ def test_torn_pastes(text: str, frame: Frame) -> None:
         ("/app/train.py", ""),
         ("train.py", ""),
         (r"D:\work\train.py", ""),
-        ("/work/my_torch/train.py", ""),
+        ("/data/my_torch/train.py", ""),
         ("/work/lib/train.py", ""),
         ("", ""),
     ],
@@ -228,7 +228,7 @@ Traceback (most recent call last):
     chat()
   File "/work/demo.py", line 8, in chat
     model.chat(x)
-  File "/root/.cache/huggingface/modules/transformers_modules/a/modeling.py", line 99, in chat
+  File "/home/me/.cache/huggingface/modules/transformers_modules/a/modeling.py", line 99, in chat
     self.vision(x)
   File "/opt/venv/lib/python3.10/site-packages/torch/nn/modules/module.py", line 1, in _call_impl
     return forward_call()
