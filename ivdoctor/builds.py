@@ -9,7 +9,7 @@ from functools import cache
 from .facts import Place, Switch, Torch, Version, release
 from .tables import holds, table
 from .text import say
-from .wheels import EXACT, carries
+from .wheels import EXACT, carries, cuda_release
 
 LONGEST = 40
 """No version with its build is longer."""
@@ -181,8 +181,7 @@ def driver_floor(cuda: tuple[int, int]) -> str:
 
 
 def _torch(row: dict[str, str], version: str, tag: str, arch_list: tuple[str, ...]) -> Torch:
-    digits, rocm = tag.removeprefix("cu"), tag.removeprefix("rocm")
-    cuda = (int(digits[:-1]), int(digits[-1])) if digits.isdecimal() else None
+    cuda, rocm = cuda_release(tag), tag.removeprefix("rocm")
     switches = [Switch(name=one["name"], value=one["default"]) for one in table("switches") if holds(one, release(row["torch"]))]
     return Torch(
         version=Version(f"{version}+{tag}"),
@@ -218,8 +217,8 @@ def _default(row: dict[str, str], machine: str) -> str:
 
 def _rank(one: str) -> tuple[bool, Minor]:
     """CUDA builds after ROCm's, by their numbers; the CPU's first."""
-    digits = one.removeprefix("cu")
-    return digits.isdecimal(), (int(digits),) if digits.isdecimal() else release(one.removeprefix("rocm"))
+    cuda = cuda_release(one)
+    return cuda is not None, cuda or release(one.removeprefix("rocm"))
 
 
 @cache

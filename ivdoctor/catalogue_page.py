@@ -10,6 +10,7 @@ from .tables import DTYPES, newest, table
 from .text import say
 from .titles import Accelerator
 from .traps import Trap, builds, engine_rows, first_torch, instead, machines, newest_release, traps, wheel_source, wholesale
+from .wheels import cuda_release
 
 INDEX = "https://download.pytorch.org/whl/"
 
@@ -68,9 +69,7 @@ def document(place: Place) -> str:
 
 def identifier(place: Place) -> str:
     """As in `architectures.csv`: `sm_75`, `gfx942`, `m2`; a processor's is its own name."""
-    if place.compute_capability:
-        return "sm_%d%d" % place.compute_capability
-    return place.gfx or next((row["id"] for row in table("accelerators") if row["product"] == place.name), place.name)
+    return place.identifier or next((row["id"] for row in table("accelerators") if row["product"] == place.name), place.name)
 
 
 def products(place: Place) -> tuple[Accelerator, ...]:
@@ -192,8 +191,8 @@ def _span(one: Carrier) -> str:
 
 def _driver(build: str, place: Place) -> str:
     """What the build asks for, or the device itself where that is more."""
-    digits = build.removeprefix("cu")
-    floor = driver_floor((int(digits[:-1]), int(digits[-1]))) if digits.isdecimal() else ""
+    cuda = cuda_release(build)
+    floor = driver_floor(cuda) if cuda else ""
     own = next((row["linux"] for row in table("cuda_drivers") if row["cuda"] == FIRST_CUDA.get(place.compute_capability or (0, 0))), "")
     if floor and own:
         floor = max(floor, own, key=release)

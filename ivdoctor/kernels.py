@@ -166,8 +166,7 @@ def _applies(row: dict[str, str], place: Place) -> bool:
 
 def _known(place: Place) -> bool:
     """Whether the device itself has a row in `architectures.csv`, not only formats borrowed from an older one."""
-    identifier = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx
-    return any(row["id"] == identifier for row in table("architectures")) if identifier else place.dtypes.fp32 != "unknown"
+    return any(row["id"] == place.identifier for row in table("architectures")) if place.identifier else place.dtypes.fp32 != "unknown"
 
 
 def _filled(message: str, place: Place) -> str:

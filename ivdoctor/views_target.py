@@ -42,8 +42,7 @@ def targeted(found: Iterable[Place], asked: Asked) -> Iterator[Line]:
 
 def named(place: Place) -> str:
     """`Turing, sm_75`, `CDNA3, gfx942`, `M2`."""
-    identifier = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or ""
-    return ", ".join(dict.fromkeys(filter(None, (place.architecture, "" if identifier == place.title else identifier))))
+    return ", ".join(dict.fromkeys(filter(None, (place.architecture, "" if place.identifier == place.title else place.identifier))))
 
 
 def libraries(place: Place, torch: tuple[int, ...] | None = None) -> Iterator[Grid]:

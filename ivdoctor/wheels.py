@@ -12,6 +12,12 @@ REACH = {(10, 1): {(10, 1), (11, 0)}}
 """Where neither `same major, not newer minor` nor EXACT is the rule: CUDA 13 calls 10.1 by the new name 11.0."""
 
 
+def cuda_release(build: str) -> tuple[int, int] | None:
+    """(12, 6) of `cu126`; None for a build of another kind."""
+    digits = build.removeprefix("cu")
+    return (int(digits[:-1]), int(digits[-1])) if digits != build and digits.isdecimal() and len(digits) > 1 else None
+
+
 def carries(arch_list: tuple[str, ...], capability: tuple[int, int]) -> bool:
     """
     Whether a build with this list has code for a device of this compute capability.

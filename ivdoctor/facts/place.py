@@ -36,6 +36,11 @@ class Place:
         return self.title if self.architecture in ("", self.title) else f"{self.title} ({self.architecture})"
 
     @property
+    def identifier(self) -> str:
+        """As the tables name an architecture that torch tells: `sm_75`, `gfx942`; empty for another."""
+        return "sm_%d%d" % self.compute_capability if self.compute_capability else self.gfx or ""
+
+    @property
     def backend(self) -> str:
         """What torch drives it with: `cpu`, `cuda`, `rocm`, `mps` or `xpu`, a target's by its vendor; empty for another, Gaudi among them."""
         if self.kind != "target":

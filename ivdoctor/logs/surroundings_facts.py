@@ -133,7 +133,7 @@ def _identifier(card: parse.Card) -> str:
         place = target(card.stem)
     except LookupError:
         return ""
-    return place.gfx or ("sm_%d%d" % place.compute_capability if place.compute_capability else "")
+    return place.identifier
 
 
 def _capability(identifier: str) -> tuple[int, int] | None:

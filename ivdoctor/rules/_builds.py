@@ -4,6 +4,7 @@ from ..builds import Carrier, carriers, carriers_of_all, runs_on, usual
 from ..facts import Driver, Torch
 from ..finding import Fix
 from ..text import say
+from ..wheels import cuda_release
 from ._remedies import untried
 
 NO_CHANGE = "ivdoctor installs nothing"
@@ -11,9 +12,7 @@ NO_CHANGE = "ivdoctor installs nothing"
 
 def cuda_of(torch: Torch) -> tuple[int, int] | None:
     """The CUDA release of a build, by itself or by its version's tag: `2.9.1+cu130` whose `torch.version.cuda` is None."""
-    tag = torch.version.partition("+cu")[2]
-    digits = tag[:3] if tag[:3].isdecimal() and len(tag[:3]) == 3 else ""  # noqa: PLR2004  # cu126 is 12.6
-    return torch.cuda or ((int(digits[:2]), int(digits[2])) if digits else None)
+    return torch.cuda or cuda_release(torch.version.partition("+")[2].partition(".")[0])
 
 
 def install(capability: tuple[int, int] | None, gfx: str | None = None, driver: Driver | None = None, machine: str = "x86_64") -> Fix:
@@ -56,5 +55,4 @@ def backend_of(torch: Torch) -> str:
 
 
 def _release(build: str) -> tuple[int, int]:
-    digits = build.removeprefix("cu")
-    return (int(digits[:-1]), int(digits[-1])) if digits.isdecimal() else (0, 0)
+    return cuda_release(build) or (0, 0)

@@ -89,7 +89,7 @@ def no_code_for_the_device(torch: Torch, place: Place, precision: Precision | No
     """
     if not lacks_code(torch, place, precision):
         return
-    name = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or ""
+    name = place.identifier
     wanted = say("{names}, or PTX of an older one", names=names(place.compute_capability)) if place.compute_capability else name
     titled = place.title if place.title == name else f"{place.title} ({name})"
     yield Problem(

@@ -354,7 +354,7 @@ def device_not_in_tables(place: Place) -> Iterator[Problem]:
     """
     if place.backend == "cpu" or (place.dtypes.source and not derived(place.dtypes)):
         return
-    known = "sm_%d%d" % place.compute_capability if place.compute_capability else place.gfx or place.title
+    known = place.identifier or place.title
     named = place.title if known == place.title else f"{place.title} ({known})"
     yield Problem(
         message=say("{title} is not in the tables of {date}", title=named, date=newest()),
