@@ -1,9 +1,12 @@
 """What can be known: frozen dataclasses, one module a subject. Nothing here looks at anything."""
 
+from .adapter import Adapter
 from .amp import Amp, Misuse, Step
+from .anatomy import Anatomy
 from .asked import Asked
+from .cache import Cache
 from .cast import FP16_MAX, Cast, CastRun, Drift, Fed, Kept, Rounding
-from .checkpoint import Checkpoint, Stored
+from .checkpoint import Checkpoint, Role, Stored
 from .cpu import Cpu
 from .driver import Driver, NvmlDevice
 from .dtype import HALVES, INTEGERS, SHORT_NAME, TORCH_NAME, DtypeRow, Half, Support
@@ -14,9 +17,11 @@ from .host import Host
 from .limits import Limits
 from .mismatch import WRONG, Attempt, Cell, Mismatch, Site, Towers
 from .model import Model
+from .native import Native
 from .packages import Package, Packages
 from .place import Place
 from .precision import COLLAPSED, EVERYDAY, SLOW, Format, Operation, Precision
+from .quantisation import Quantisation
 from .torch import Switch, Torch
 from .trial import Trial
 from .version import Version, release
@@ -31,9 +36,12 @@ __all__ = [
     "SLOW",
     "TORCH_NAME",
     "WRONG",
+    "Adapter",
     "Amp",
+    "Anatomy",
     "Asked",
     "Attempt",
+    "Cache",
     "Cast",
     "CastRun",
     "Cell",
@@ -56,6 +64,7 @@ __all__ = [
     "Mismatch",
     "Misuse",
     "Model",
+    "Native",
     "NvmlDevice",
     "Operand",
     "Operation",
@@ -63,6 +72,8 @@ __all__ = [
     "Packages",
     "Place",
     "Precision",
+    "Quantisation",
+    "Role",
     "Rounding",
     "Site",
     "Step",

@@ -3,23 +3,28 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Role = Literal["weights", "packed", "scales"]
+"""What tensors are to the model: weights as they are; several weights packed in one number; scales, zero points and shapes of packed ones."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """All tensors of one dtype."""
+    """All tensors of one dtype and role."""
 
     dtype: str
-    """torch's name: `bfloat16`."""
+    """torch's name: `bfloat16`; of GGUF its own: `Q4_K`."""
     tensors: int
     parameters: int
+    """Weights: an int32 that holds eight of four bits counts eight. Of scales, their own number."""
     bytes: int
+    role: Role = "weights"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """Read from headers alone; no weight is touched and nothing is unpickled."""
 
-    format: Literal["safetensors", "pickle", "other"]
+    format: Literal["safetensors", "pickle", "gguf", "other"]
     files: int
     bytes: int
     """Of all files that are there."""
@@ -32,8 +37,8 @@ class Checkpoint:
 
     @property
     def parameters(self) -> int:
-        """Of every dtype together."""
-        return sum(one.parameters for one in self.stored)
+        """Of every dtype together, without scales and zero points."""
+        return sum(one.parameters for one in self.stored if one.role != "scales")
 
     @property
     def dtype(self) -> str:
