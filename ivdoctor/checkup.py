@@ -7,7 +7,7 @@ from typing import Any
 
 from . import __version__, codec
 from .engine import Unknown, Verdict, judge
-from .facts import Asked, Cast, Checkpoint, Failure, Model, Place
+from .facts import Asked, Cast, Checkpoint, Model, Place
 from .finding import Finding, Severity
 from .gaps import gaps_in, ran, unlisted, unrun, untold
 from .gate import Answer, FailOn, answer, exit_code
@@ -76,6 +76,7 @@ def check(
     origin = say("{origin}, {day}", origin=snapshot.origin, day=snapshot.collected) if snapshot else ""
     snapshot = snapshot or collect(asked, told=told)
     registered = plugins()
+    _ = registered.machine_rules  # what of them cannot be loaded shows in `broken`
     broken = registered.broken("rules")
     outcomes = [*snapshot.outcomes, *map(Redactor(Identity.here()).outcome, broken)] if broken else snapshot.outcomes
     return judged([*outcomes, *torch], asked, registered=registered, fail_on=fail_on, origin=origin, targets=targets)
@@ -123,7 +124,7 @@ def judged(
     found = targets or places(shared)
     local = {Place} | {type(one.fact) for one in outcomes if one.place and one.fact is not None}
     local |= {kind for kind in registered.facts().values() if any(one.place and one.subject == subject_of(kind) for one in outcomes)}
-    rules = [rule for rule in registered.rules if not rule.asks_for(Failure)]  # a text's failures are `explain`'s
+    rules = registered.machine_rules  # a text's failures are `explain`'s
     everywhere = [rule for rule in rules if not _is_local(rule, local)]
     verdicts = [*judge(everywhere, shared)]
     for place in found:

@@ -69,6 +69,10 @@ class Collection:
             self.missing[probe.fact] = reason
         else:
             self.facts[probe.fact] = fact
+        first = next((one for one in self.outcomes if probe.unless and one.subject == probe.subject and not one.place), None)
+        if first:  # the second way says why the first was not enough, and is the outcome
+            self.outcomes.remove(first)
+            reason = "; ".join(filter(None, (first.reason, reason)))
         self.outcomes.append(
             Outcome(
                 subject=probe.subject,
@@ -95,9 +99,10 @@ def collect(probes: Iterable[Probe], asked: Asked | None = None, *, told: Callab
     if asked.targets:
         every = [probe for probe in every if asked.model and probe.fact in ABOUT_A_MODEL]
     local = [probe for probe in every if by_place(probe)]
-    with Rooms() as rooms:
+    with Rooms(here=bool(asked.targets)) as rooms:
         machine = Collection(rooms=rooms, facts={Asked: asked})
-        machine.run(probe for probe in every if probe not in local)
+        machine.run(probe for probe in every if probe not in local and not probe.unless)
+        machine.run(probe for probe in every if probe.unless and not any(one in machine.facts for one in probe.unless))
         outcomes = machine.outcomes
         for place in () if asked.targets else places(machine.facts):
             told(place.name)

@@ -52,9 +52,21 @@ class Plugins:
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """By code; a code belongs to the first that has it, ivdoctor's own before any other."""
+        return self._kept(self._load("rules", Rule), frozenset())
+
+    @cached_property
+    def machine_rules(self) -> tuple[Rule, ...]:
+        """Those that are not about a failure in a text; ivdoctor's own modules of the others are not loaded, and their codes stay theirs."""
+        texts = [point for point in self._points["rules"] if point.value.startswith(OWN) and TEXTS.fullmatch(point.name)]
+        wanted = [point for point in self._points["rules"] if point not in texts]
+        kept = self._kept(self._load("rules", Rule, wanted, told=True), frozenset(point.name for point in texts))
+        return tuple(one for one in kept if not one.asks_for(Failure))
+
+    def _kept(self, found: Iterable[Rule], reserved: frozenset[str]) -> tuple[Rule, ...]:
         kept: dict[str, Rule] = {}
-        for one in sorted(self._load("rules", Rule), key=lambda one: not one.builtin):
-            if kept.setdefault(one.code, one) is not one:
+        for one in sorted(found, key=lambda one: not one.builtin):
+            taken = not one.builtin and f"{one.code[:5].lower()}x" in reserved
+            if taken or kept.setdefault(one.code, one) is not one:
                 self._broken["rules"].append(_failed(f"{one.check.__module__}: the code {one.code} is taken", builtin=one.builtin))
         return tuple(kept[code] for code in sorted(kept))
 

@@ -38,6 +38,8 @@ class Probe:
     """Memory that is held, the room's children included, files that are mapped left out; 0 for what is free when it begins, less a tenth."""
     wants: Literal["", "model", "no-model"]
     """Whether it is for a checkup of a model, or for one of the machine alone; empty for both."""
+    unless: tuple[type, ...] = ()
+    """Facts any of which makes this look needless: it is a second way, for where the first came back with nothing."""
 
     @property
     def subject(self) -> str:
@@ -55,7 +57,12 @@ class Probe:
 
 
 def probe(
-    *, room: str = "plain", timeout: float = 10, memory_mib: int = 4096, wants: Literal["", "model", "no-model"] = ""
+    *,
+    room: str = "plain",
+    timeout: float = 10,
+    memory_mib: int = 4096,
+    wants: Literal["", "model", "no-model"] = "",
+    unless: tuple[type, ...] = (),
 ) -> Callable[[Look], Probe]:
     """
     Register a probe by its annotations.
@@ -76,6 +83,6 @@ def probe(
                 f"{inspect.getsourcefile(look)}: {look.__qualname__}: a probe annotates every parameter and its result with the type of a fact"
             )
         needs = tuple((name, hints[name]) for name in names)
-        return Probe(look=look, fact=fact, needs=needs, room=room, timeout=timeout, memory_mib=memory_mib, wants=wants)
+        return Probe(look=look, fact=fact, needs=needs, room=room, timeout=timeout, memory_mib=memory_mib, wants=wants, unless=unless)
 
     return register

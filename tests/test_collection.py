@@ -10,7 +10,7 @@ import pytest
 from ivdoctor.checkup import judged
 from ivdoctor.collection import ABOUT_A_MODEL, Collection, collect
 from ivdoctor.facts import Asked
-from ivdoctor.outcome import Outcome
+from ivdoctor.outcome import Outcome, subject_of
 from ivdoctor.plugins import plugins
 from ivdoctor.probe import Probe, probe
 from ivdoctor.rooms import Rooms
@@ -71,6 +71,14 @@ def without_a_model(asked: Asked) -> One:
 @probe()
 def either_way(asked: Asked, one: One) -> Two:
     return Two(text=f"{asked.model!r} {asked.input_dtype} {one.text}")
+
+@probe(unless=(One,))
+def another_way() -> One:
+    return One(text="another")
+
+@probe(unless=(Two,))
+def no_way_either() -> One:
+    raise Absent("nor there")
 
 @probe(wants="model")
 def here_with_a_model(place: Place, asked: Asked) -> Here:
@@ -199,6 +207,24 @@ def folder(tmp_path: Path) -> str:
     return str(tmp_path / "model")
 
 
+def test_a_second_way_is_taken_where_the_first_gives_nothing(chain: Callable[..., list[Probe]]) -> None:
+    """Its outcome replaces the first one's, and says why that was not enough."""
+    found = collect(chain("another_way", "no_one"))
+
+    assert by_subject(found) == {"one": ("ok", "another")}
+    assert [one.reason for one in found] == ["nobody home"]
+
+
+def test_a_second_way_is_not_taken_where_the_first_gives_something(chain: Callable[..., list[Probe]]) -> None:
+    """Whatever it would cost."""
+    assert by_subject(collect(chain("another_way", "one"))) == {"one": ("ok", "1")}
+
+
+def test_of_two_ways_that_give_nothing_both_reasons_are_kept(chain: Callable[..., list[Probe]]) -> None:
+    """One outcome of the subject, in the order they were tried."""
+    assert by_subject(collect(chain("no_way_either", "no_one"))) == {"one": ("absent", "nobody home; nor there")}
+
+
 def test_for_a_target_nothing_is_looked_at(chain: Callable[..., list[Probe]], monkeypatch: pytest.MonkeyPatch) -> None:
     """No probe of anybody's, no place, no room."""
     monkeypatch.setattr(Rooms, "visit", pytest.fail)
@@ -207,14 +233,16 @@ def test_for_a_target_nothing_is_looked_at(chain: Callable[..., list[Probe]], mo
     assert collect(chain("one", "two", *WANTING), Asked(targets=("T4",), torch="2.6", engine="vllm", thorough=True), told=pytest.fail) == []
 
 
-def test_for_a_target_and_a_model_its_files_and_the_packages_are_looked_at(folder: str) -> None:
-    """Three facts of the machine, in a room without torch; no place is visited."""
+def test_for_a_target_and_a_model_its_files_and_the_packages_are_looked_at(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What bears on the model alone, in this process; no place is visited, and no room is opened."""
+    monkeypatch.setattr(Rooms, "_run", pytest.fail)
     outcomes = collect(plugins().probes, Asked(model=folder, targets=("T4",)), told=pytest.fail)
 
-    assert {(one.subject, one.place) for one in outcomes} == {("model", ""), ("checkpoint", ""), ("packages", "")}
-    assert {one.subject: one.status for one in outcomes} == {"model": "ok", "checkpoint": "absent", "packages": "ok"}
+    assert {one.place for one in outcomes} == {""}
+    assert {one.subject for one in outcomes} <= {subject_of(fact) for fact in ABOUT_A_MODEL}
+    assert {one.subject: one.status for one in outcomes}.items() >= {"model": "ok", "checkpoint": "absent", "packages": "ok"}.items()
     assert next(one.fact for one in outcomes if one.subject == "model").dtype == "bfloat16"
-    assert {probe.room for probe in plugins().probes if probe.fact in ABOUT_A_MODEL} == {"plain"}
+    assert {probe.room for probe in plugins().probes if probe.fact in ABOUT_A_MODEL and not probe.unless} == {"plain"}
 
 
 def test_a_plugins_own_facts_are_not_looked_at_for_a_target(chain: Callable[..., list[Probe]], folder: str) -> None:

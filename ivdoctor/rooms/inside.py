@@ -57,7 +57,7 @@ def serve_jobs(requests: BinaryIO, results: BinaryIO) -> None:
         return
     for number, job in enumerate(request["jobs"]):
         _write(results, {"event": "start", "job": number})
-        answer = _run(job)
+        answer = run(job)
         left = linux.reap_children()
         if left:
             answer["left"] = left
@@ -81,8 +81,13 @@ def spawned() -> None:
     os._exit(0)
 
 
-def _run(job: dict[str, Any]) -> dict[str, Any]:
-    """One probe: its fact, or how it failed."""
+def run(job: dict[str, Any], through: tuple[type[BaseException], ...] = ()) -> dict[str, Any]:
+    """
+    One probe: its fact, or how it failed.
+
+    Args:
+        through: what is nobody's failure, and is raised on.
+    """
     began = time.perf_counter()
     try:
         probe: Probe = codec.find(job["probe"])
@@ -95,6 +100,8 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
                 "status": "failed",
                 "reason": say("it gave a {given}, not a {promised}", given=type(fact).__name__, promised=probe.fact.__name__),
             }
+    except through:
+        raise
     except Absent as absence:
         answer = {"status": "absent", "reason": str(absence)}
     except DeviceFault as fault:

@@ -44,6 +44,26 @@ def test_answers_come_in_order_from_one_process(rooms: Rooms) -> None:
     assert first.fact["pid"] == third.fact["pid"] != os.getpid()
 
 
+@pytest.mark.usefixtures("faults")
+def test_what_needs_no_torch_may_answer_in_this_process() -> None:
+    """A fault of Python's is an answer there too, and ends nothing; a Ctrl-C is nobody's answer."""
+    with Rooms(here=True) as opened:
+        first, second, third = visit(opened, "good", "raises", "good")
+        assert (first.status, second.status, third.status) == ("ok", "failed", "ok")
+        assert second.reason.startswith("ValueError: no good")
+        assert first.fact["pid"] == third.fact["pid"] == os.getpid()
+        with pytest.raises(KeyboardInterrupt):
+            visit(opened, "is_interrupted")
+
+
+@pytest.mark.usefixtures("faults")
+def test_what_needs_torch_has_a_room_of_its_own_all_the_same() -> None:
+    """Nothing of torch's comes into this process."""
+    with Rooms(here=True) as opened:
+        (one,) = visit(opened, "good", room="torch")
+    assert one.status == "absent" or one.fact["pid"] != os.getpid()
+
+
 FAULTS = {
     "raises": ("failed", "ValueError: no good"),
     "exits": ("failed", "SystemExit: 3"),

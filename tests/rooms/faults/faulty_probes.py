@@ -35,6 +35,11 @@ def raises() -> Good:
 
 
 @probe()
+def is_interrupted() -> Good:
+    raise KeyboardInterrupt
+
+
+@probe()
 def exits() -> Good:
     sys.exit(3)
 
