@@ -138,10 +138,10 @@ def _loaded(folder: str, dtype: Half, reason: str) -> Loaded:
 
     try:
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        maker = _class(transformers, config)
+        maker = class_of(transformers, config)
         model, told = opened(dtype)
     except Exception as error:
-        raise Absent(say("transformers {version} cannot load it: {error}", version=transformers.__version__, error=_told(error, folder))) from error
+        raise Absent(say("transformers {version} cannot load it: {error}", version=transformers.__version__, error=told_of(error, folder))) from error
     if told.get("mismatched_keys"):
         names = sorted(str(one[0] if isinstance(one, tuple) else one) for one in told["mismatched_keys"])
         more = say(" and {count} more", count=len(names) - 3) if len(names) > 3 else ""  # noqa: PLR2004  # as many as are named
@@ -169,7 +169,7 @@ def _enough(model: nn.Module, missing: tuple[str, ...]) -> None:
         raise Absent(say("the weights do not match the configuration: {share:.0%} of its parameters are not in the files", share=share))
 
 
-def _class(transformers: Any, config: Any) -> Any:
+def class_of(transformers: Any, config: Any) -> Any:
     """The architecture the weights were saved from, where this transformers has it; else the bare model."""
     for name in getattr(config, "architectures", None) or ():
         found = getattr(transformers, name, None) if isinstance(name, str) and name.isidentifier() else None
@@ -178,7 +178,7 @@ def _class(transformers: Any, config: Any) -> Any:
     return transformers.AutoModel
 
 
-def _told(error: BaseException, folder: str) -> str:
+def told_of(error: BaseException, folder: str) -> str:
     """The first line that says something, and the next where that only announces it; with the folder's name and not the way there."""
     text = first_line(error)
     if text.endswith(":"):
