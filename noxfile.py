@@ -39,6 +39,12 @@ TARGETS = {
 }
 """Hardware that is not here, of which there is a sample report."""
 
+SYSTEMS = {
+    "system-internvideo-t4": ["InternVideo2_5_Chat_8B.json", "T4", "transformers"],
+    "system-kimi-8xh200": ["Kimi-K2-Thinking.json", "8xH200", "vllm"],
+}
+"""Cells of the README's table of models, with a sample report: configuration, target, engine."""
+
 TEXTS = ("explain-internvideo", "explain-vllm-t4")
 """Texts of tests/texts that have a sample report."""
 
@@ -137,9 +143,20 @@ def reports(session: nox.Session) -> None:
         formats = [f"--format={one}" for one in ("html", "markdown", "json")]
         session.run("ivdoctor", *command, *formats, "-o", f"{folder}/", success_codes=[0, 1, 3], silent=True)
         if check:
-            stale += [f"{name}/{file.name}" for file in folder.iterdir() if not same(file, target / file.name)]
+            stale += stale_in(folder, target)
+    for name, (config, place, engine) in SYSTEMS.items():
+        target = HERE / "reports" / name
+        folder = Path(tempfile.mkdtemp()) if check else target
+        session.run("python", "-m", "ivdoctor.systems_page", str(HERE / "tests" / "systems" / config), place, engine, f"{folder}/", silent=True)
+        if check:
+            stale += stale_in(folder, target)
     if stale:
         session.error(f"stale, run `nox -s reports`: {', '.join(stale)}")
+
+
+def stale_in(folder: Path, target: Path) -> list[str]:
+    """What was rendered and differs from the sample, or has none."""
+    return [f"{target.name}/{file.name}" for file in folder.iterdir() if not same(file, target / file.name)]
 
 
 def same(one: Path, other: Path) -> bool:

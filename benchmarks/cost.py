@@ -64,6 +64,15 @@ print((time.process_time() - ready) / (imported - began))
 OPERATORS_BOUND = 0.3
 
 
+def _model() -> Path:
+    """A small model's folder: its configuration and one file of weights."""
+    folder = Path(tempfile.mkdtemp())
+    header = json.dumps({"lm_head.weight": {"dtype": "BF16", "shape": [64, 64], "data_offsets": [0, 8192]}}).encode()
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "architectures": ["LlamaForCausalLM"], "dtype": "bfloat16"}))
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8192))
+    return folder
+
+
 def main() -> int:
     """Alternate all commands, take medians, compare."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
@@ -78,6 +87,7 @@ def main() -> int:
         "check --snapshot": [str(console), "check", "--snapshot", str(snapshot)],
         "check --target": [str(console), "check", "--target", "T4", "--dtype", "bf16"],
         "targets": [str(console), "targets"],
+        "census": [str(console), "census", str(_model())],
         "targets T4": [str(console), "targets", "T4"],
     }
     runs: dict[str, list[Cost]] = {name: [] for name in commands}
@@ -94,6 +104,7 @@ def main() -> int:
         ("check --snapshot", "--help", "cpu", 3.0),
         ("check --target", "--help", "cpu", 4.0),
         ("targets", "--help", "cpu", 3.0),
+        ("census", "--help", "cpu", 3.0),
         ("targets T4", "--help", "cpu", 3.0),
     ]
     print(f"{os.cpu_count()} cores, {rounds} rounds, {time.strftime('%Y-%m-%d')}")

@@ -60,10 +60,10 @@ def _fitting(given: dict[str, Any]) -> None:
 
 
 def _config(model: str) -> None:
-    from .modelfiles import Unreadable, read_config
+    from .modelfiles import Unreadable, described
 
     try:
-        read_config(model)
+        described(model)
     except Unreadable as error:
         raise click.ClickException(f"{model}: {error}") from error
 
@@ -121,6 +121,36 @@ def text_of(path: str | None) -> Any:
     if sys.stdin.isatty():
         click.echo("reading from the terminal: paste the failure, then Ctrl-D (Windows: Ctrl-Z and Enter)", err=True)
     return contextlib.nullcontext(sys.stdin.buffer)
+
+
+def folders_of(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """What `census` goes through: the caches where nothing is named; or one clear line."""
+    from .modelfiles import Unreadable, hub
+
+    for path in folders:
+        if not path:
+            raise click.UsageError("FOLDER is empty: is a variable unset?")
+        try:
+            hub.named(path)
+        except Unreadable as error:
+            raise click.ClickException(f"{path}: {error}") from error
+    return folders or hub.caches()
+
+
+def bench_of(targets: tuple[str, ...], engine: str | None, dtype: str) -> tuple[Any, Any, Any]:
+    """What is asked of targets, who judges it, and what must be looked at; None where none is named; or one clear line."""
+    from .facts import Asked
+
+    if not targets:
+        if engine or dtype != "auto":
+            raise click.UsageError("--engine and --dtype are about a --target: name one")
+        return None, None, ()
+    for name in targets:
+        place_of(name)
+    from .census_cell import Bench, probes
+
+    asked = Asked(engine=engine or "", dtype=dtype, targets=targets)  # type: ignore[arg-type]  # click has checked the word
+    return asked, Bench(asked), probes()
 
 
 def place_of(name: str, option: str = "--target: ") -> Any:

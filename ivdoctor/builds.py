@@ -112,6 +112,7 @@ def build_for(text: str, *places: Place) -> Torch:
     return replace(found, version=bare, cuda=None, cudnn=None, arch_list=(), cuda_available=False, switches=switches)
 
 
+@cache
 def carriers(capability: tuple[int, int] | None, gfx: str | None = None, machine: str = "x86_64") -> tuple[Carrier, ...]:
     """Every build with code for a device of this compute capability or gfx number, the one in the newest torch first."""
     able = {

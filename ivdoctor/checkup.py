@@ -42,9 +42,9 @@ def collect(asked: Asked | None = None, *, told: Callable[[str], None] = lambda 
     from .collection import collect as look
 
     if asked and asked.model:
-        from .modelfiles import read_config
+        from .modelfiles import described
 
-        read_config(asked.model)
+        described(asked.model)
     registered = plugins()
     redactor = Redactor(Identity.here())
     outcomes = [*look(registered.probes, asked, told=told), *registered.broken("probes")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__
-from .arguments import asked_of, place_of, snapshot_of, text_of
+from .arguments import asked_of, bench_of, folders_of, place_of, snapshot_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,10 +235,79 @@ def targets(name: str | None, format: str, **filters: Any) -> int:
     return 0
 
 
+@main.command()
+@click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=click.Path())
+@click.option("--target", "targets", multiple=True, metavar="NAME", help="A column for hardware that is not here: T4, 8xH200, sm_75; repeatable.")
+@click.option("--engine", type=click.Choice(ENGINES), help="Of a target: judge what this engine takes there.")
+@click.option("--dtype", type=click.Choice(["auto", *PRECISIONS]), default="auto", show_default=True, help="Of a target: the models' precision.")
+@click.option("--format", type=click.Choice(["table", "markdown", "json", "csv"]), help="How to write it.  [default: table, or by the suffix of -o]")
+@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Where to.  [default: stdout]")
+@click.option("--sort", type=click.Choice(["size", "name"]), help="In which order.  [default: of a cache newest first, else by name]")
+def census(folders: tuple[str, ...], format: str | None, output: str | None, sort: str | None, **wanted: Any) -> int:
+    """
+    List the models in FOLDERs: what is stored of each, in which dtype, what loading makes of it, and what is missing.
+
+    FOLDER is a model's, or has models below it; without one, the local caches of huggingface_hub and ModelScope are gone through. With
+    --target, each model also gets the word of `ivdoctor check MODEL --target NAME`. No weight is read, and nothing is loaded or run.
+
+    Exit codes: 0 all could be read, 2 wrong usage, 3 some model could not be read.
+    """
+    from .census import census as run
+    from .census import ordered
+    from .census_page import SUFFIXES, rendered
+
+    paths, (asked, judge, probes) = folders_of(folders), bench_of(**wanted)
+    target = _file(output) if output else None
+    found = ordered(run(paths, asked, judged_for=judge, probes=probes, told=_counting()), sort)
+    text = rendered(found, format or (SUFFIXES.get(target.suffix) if target else None) or "table")
+    if target:
+        _write(target, text)
+    else:
+        _say(text)
+    for remark in found.remarks:
+        click.echo(remark, err=True)
+    return 0 if found.whole else 3
+
+
 def _progress(place: str) -> None:
     """A line on stderr for a person who waits; nothing in CI."""
     if sys.stderr.isatty():
         click.echo(f"looking at {place} ...", err=True)
+
+
+def _file(output: str) -> Any:
+    """The path of an output that can be written, or one clear line."""
+    from .output import CannotWrite, path_of, writable
+
+    try:
+        writable(path_of(output))
+    except CannotWrite as error:
+        raise click.ClickException(str(error)) from error
+    return path_of(output)
+
+
+def _write(path: Any, text: str) -> None:
+    from .output import CannotWrite, write
+
+    try:
+        write(path, text)
+    except CannotWrite as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _counting() -> Callable[[int, int], None]:
+    """A line on stderr every two seconds for a person who waits; nothing in CI."""
+    import time
+
+    last = time.monotonic()
+
+    def told(done: int, whole: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 2 and sys.stderr.isatty():  # noqa: PLR2004  # seconds
+            last = time.monotonic()
+            click.echo(f"{done} of {whole} models read ...", err=True)
+
+    return told
 
 
 def _say(text: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 from .builds import BUILT_FOR, carried
 from .engine import Unknown
 from .evidence import judged as meant
-from .facts import HALVES, Asked, Cast, Checkpoint, Mismatch, Model, Packages, Place, Precision, Torch
+from .facts import HALVES, Anatomy, Asked, Cast, Checkpoint, Mismatch, Model, Native, Packages, Place, Precision, Torch
+from .foretold import undecided
 from .kernels import engine_rows, quantised_as
 from .outcome import BROKEN, Outcome
 from .text import say
@@ -41,13 +42,14 @@ def gaps_in(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iter
 def untold(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
     """What the tables leave open of a target."""
     asked, model, checkpoint, packages = (_or_none(shared, kind) for kind in (Asked, Model, Checkpoint, Packages))
+    dtype = meant(asked, model, checkpoint, packages)
     if model or asked.model:
-        yield say("the model was not run: {title} is not here", title=place.title)
+        anatomy, native = (_or_none(shared, kind) for kind in (Anatomy, Native))
+        yield from undecided(place, asked, dtype, model=model, checkpoint=checkpoint, anatomy=anatomy, packages=packages, native=native)
     if place.backend in ("cuda", "rocm") and not asked.torch and not carried(place):
         yield say("no published build of torch is known to have code for {title}", title=place.title)
     if not place.backend:
         yield say("{title} is driven by a plug-in of torch's, of which the tables know nothing", title=place.title)
-    dtype = meant(asked, model, checkpoint, packages)
     for one in dict.fromkeys(filter(None, (dtype, asked.input_dtype))):
         if place.dtypes.of(one) == "unknown":
             yield say("whether {title} computes {dtype} natively is not known: {note}", title=place.title, dtype=one, note=place.dtypes.note)
@@ -63,7 +65,7 @@ def unlisted(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
         return
     dtype, rows = meant(asked, model, checkpoint, packages), engine_rows(asked.engine, place)
     formats = {one.format for one in rows}
-    if model and model.quantization and rows and quantised_as(model.quantization, checkpoint) not in formats:
+    if model and model.quantization and rows and quantised_as(model.quantization, checkpoint, model.quantised) not in formats:
         yield say("what {engine} does with {method} on {title} is not known", engine=asked.engine, method=model.quantization, title=place.title)
     if dtype and rows and dtype not in formats:
         yield say("whether {engine} takes {dtype} on {title} is not known", engine=asked.engine, dtype=dtype, title=place.title)

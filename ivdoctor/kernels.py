@@ -1,9 +1,10 @@
 """What kernels and inference engines do in a format on a place: by the hardware's generation, from the tables."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
-from .facts import Checkpoint, Place, Support, release
+from .facts import Checkpoint, Place, Quantisation, Support, release
 from .tables import holds, table
 from .text import say
 from .wheels import EXACT
@@ -16,12 +17,22 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 FORMATS = ("fp32", "fp16", "bf16", "fp8", "int8", "int4", "awq", "gptq", "bnb-int8", "bnb-4bit", "mxfp4", "nvfp4", "gguf")
 """The formats of `engines.csv`, in the order they are shown."""
 
-QUANTISED = {"fp8": "fp8", "fbgemm_fp8": "fp8", "awq": "awq", "gptq": "gptq", "mxfp4": "mxfp4", "modelopt_fp4": "nvfp4"}
+QUANTISED = {
+    "fp8": "fp8",
+    "fbgemm_fp8": "fp8",
+    "awq": "awq",
+    "gptq": "gptq",
+    "mxfp4": "mxfp4",
+    "nvfp4": "nvfp4",
+    "modelopt_fp4": "nvfp4",
+    "gguf": "gguf",
+}
 """`quant_method` of a config to the engines' word for it."""
 
 PACKED = {
     "bitsandbytes": (("uint8", "bnb-4bit"), ("int8", "bnb-int8")),
     "compressed-tensors": (("uint8", "nvfp4"), ("float8_e4m3fn", "fp8"), ("int8", "int8"), ("int32", "int4")),
+    "modelopt": (("uint8", "nvfp4"), ("float8_e4m3fn", "fp8")),
 }
 """Methods that stand for several formats, and what tells them: the first of these dtypes that is stored. MXFP4 is stored as NVFP4 is."""
 
@@ -91,8 +102,14 @@ def engine_rows(engine: str, place: Place) -> tuple[Engine, ...]:
     return tuple(_engine(row, place) for row in table("engines") if row["engine"] == engine and _applies(row, place))
 
 
-def quantised_as(method: str, checkpoint: Checkpoint | None) -> str:
-    """The engines' word for how a model is quantised, by its config's method and by what its weights are stored in; empty where neither tells."""
+def quantised_as(method: str, checkpoint: Checkpoint | None, quantised: Quantisation | None = None) -> str:
+    """
+    The engines' word for how a model is quantised; empty where nothing tells.
+
+    By what its configuration says of it, else by the method's name and by what its weights are stored in.
+    """
+    if quantised and quantised.format:
+        return quantised.format
     stored = {one.dtype for one in checkpoint.stored} if checkpoint else set()
     return next((word for dtype, word in PACKED.get(method, ()) if dtype in stored), QUANTISED.get(method, ""))
 
@@ -164,6 +181,7 @@ def _applies(row: dict[str, str], place: Place) -> bool:
     return capability is not None and release(row["since"]) <= capability and (not row["before"] or capability < release(row["before"]))
 
 
+@cache
 def _known(place: Place) -> bool:
     """Whether the device itself has a row in `architectures.csv`, not only formats borrowed from an older one."""
     return any(row["id"] == place.identifier for row in table("architectures")) if place.identifier else place.dtypes.fp32 != "unknown"

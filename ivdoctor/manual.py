@@ -106,6 +106,7 @@ def main() -> None:
 
     import click
 
+    from . import systems_page
     from .cli import main as cli
     from .plugins import plugins
 
@@ -114,7 +115,8 @@ def main() -> None:
     parts = {"rules": index([rule for rule in own if not rule.asks_for(Failure)], "github")}
     parts["text rules"] = index([rule for rule in own if rule.asks_for(Failure)], "github")
     parts["targets"] = verdicts()
-    for name in ("check", "explain", "targets"):
+    parts["systems"] = systems_page.table(readme.parent / "tests" / "systems")
+    for name in ("check", "census", "explain", "targets"):
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
         helped = command.get_help(click.Context(command, info_name=f"ivdoctor {name}", terminal_width=100, max_content_width=100))

@@ -5,6 +5,7 @@ import re
 from .facts import Place
 from .tables import cpu_dtype_row, table
 from .text import say
+from .titles import fitting
 
 MACHINES = ("x86_64", "aarch64")
 
@@ -39,10 +40,22 @@ OTHERS = frozenset({"k10"})
 HERE = "cpu"
 """What asks for this machine's own."""
 
+MEMORY = re.compile(r"(.*\S)[\s_-]+([1-9][0-9]{0,4})\s?gi?b", re.IGNORECASE)
+"""`zen3-64GB`: a processor, and the memory beside it."""
+
 
 def processor(name: str, count: int = 1) -> Place | None:
-    """A processor with the instruction sets that archspec lists for its microarchitecture; None where archspec knows none of the name."""
-    found = _named(_here() if name.strip().lower() == HERE else _glued(name))
+    """
+    A processor with the instruction sets that archspec lists for its microarchitecture; None where archspec knows none of the name.
+
+    Its memory is what is named with it (`zen3-64GB`, GB taken for GiB), or this machine's own for `cpu` alone; else it is not known.
+    """
+    sized = MEMORY.fullmatch(name.strip())
+    bare = sized[1] if sized else name
+    if sized and fitting(bare):  # an Apple chip is asked for as an accelerator, and its memory is the table's
+        return None
+    own = bare.strip().lower() == HERE
+    found = _named(_here() if own else _glued(bare))
     if not found:
         return None
     from archspec import __version__
@@ -52,16 +65,27 @@ def processor(name: str, count: int = 1) -> Place | None:
     if more := ", ".join(sorted(UNLISTED.get(microarchitecture, ()))):
         listed = say("{listed}, and {more}", listed=listed, more=more)
     return Place(
-        name=microarchitecture,
+        name=f"{microarchitecture} {sized[2]}GB" if sized else microarchitecture,
         kind="target",
         vendor="CPU",
         title=microarchitecture,
         note=listed,
         count=count,
+        memory_mib=int(sized[2]) * 1024 if sized else _memory_mib() if own else 0,
         architecture=microarchitecture,
         reachable=False,
         dtypes=cpu_dtype_row(features, machine),
     )
+
+
+def _memory_mib() -> int:
+    """Of this machine; 0 where it cannot be asked."""
+    try:
+        import psutil
+
+        return int(psutil.virtual_memory().total) // 2**20
+    except (ImportError, OSError, RuntimeError):
+        return 0
 
 
 def _here() -> str:

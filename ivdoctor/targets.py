@@ -8,7 +8,7 @@ from .facts import Place
 from .processors import processor, processors
 from .tables import architecture, capabilities, capability, derived, newest, table
 from .text import say
-from .titles import BRAND, LONGEST, SIZE, Accelerator, exact, fitting, known, of_architecture, parted
+from .titles import BRAND, LEFT_OUT, LONGEST, SIZE, Accelerator, exact, fitting, known, names, of_architecture, parted
 
 __all__ = ["LONGEST", "SIZE", "Accelerator", "AmbiguousTarget", "UnknownTarget", "known", "target"]
 
@@ -42,8 +42,8 @@ def target(name: str) -> Place:
     """
     The place that a name means, with `8x` before it for a count.
 
-    A product, also without memory and form; an architecture (`sm_75`, `7.5`, `gfx942`), also one newer than the tables; a MIG slice or a
-    vGPU; a line of lspci, nvidia-smi -L or rocm-smi; a processor's microarchitecture (`zen3`). Of several products with equal formats it
+    A product, also without memory and form, or with its memory behind it (`A100-80`); an architecture (`sm_75`, `7.5`, `gfx942`), also one newer than the tables; a MIG slice or a
+    vGPU; a line of lspci, nvidia-smi -L or rocm-smi; a processor's microarchitecture (`zen3`, `zen3-64GB`). Of several products with equal formats it
     is the one with the least memory, and the note names the others. Raises UnknownTarget or AmbiguousTarget.
     """
     if len(name) > LONGEST_LINE:
@@ -79,7 +79,7 @@ def _found(name: str) -> tuple[Accelerator, str] | None:
     """The accelerator of a name, and how the name was understood; the reading that leaves least open comes first."""
     if one := known(name):
         return one, "" if exact(name) else _beside(one, fitting(name))
-    if found := _architecture(name) or _least(name, fitting(name)) or _slice(name) or _virtual(name) or _entry(name):
+    if found := _architecture(name) or _least(name, fitting(name)) or _sized(name) or _slice(name) or _virtual(name) or _entry(name):
         return found
     bare = printed.title(name)
     if bare != name and (found := _found(bare)):
@@ -151,6 +151,18 @@ def _beside(one: Accelerator, fits: tuple[Accelerator, ...]) -> str:
     if any(other.memory_gib > one.memory_gib for other in beside):
         return say("taken for the one with the least memory; also {others}", others=others)
     return say("taken for the first of this name; also {others}", others=others)
+
+
+def _sized(name: str) -> tuple[Accelerator, str] | None:
+    """`A100-80`: the product of that name with that memory, else one whose name only begins so (`H100-94` is the NVL)."""
+    given = re.fullmatch(r"(.*[a-z0-9])[ _]?-[ _]?([1-9][0-9]{0,2})", name.strip().lower()) if len(name) <= LONGEST else None
+    words, loose = parted(given[1], LEFT_OUT) if given else ((), frozenset())
+    if not given or not words:
+        return None
+    of_size = [(one, core) for one, core, _, most in names(LEFT_OUT) if one.memory_gib == int(given[2]) and loose <= most]
+    exactly = [one for one, core in of_size if core == words]
+    longer = [one for one, core in of_size if core[: len(words)] == words and core[len(words) :][0].isalpha()] if not exactly else []
+    return _least(name, tuple(dict.fromkeys(exactly or longer)))
 
 
 def _slice(name: str) -> tuple[Accelerator, str] | None:

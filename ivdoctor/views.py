@@ -1,15 +1,14 @@
 """Facts as people read them: the summary's lines and the tables. Formats render these and know no facts."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from . import views_cast, views_formats, views_target
+from . import views_cast, views_formats, views_memory, views_model, views_target
 from .facts import (
     HALVES,
     Asked,
     Attempt,
     Cast,
-    Checkpoint,
     Cpu,
     Driver,
     Environ,
@@ -17,7 +16,6 @@ from .facts import (
     Host,
     Limits,
     Mismatch,
-    Model,
     Packages,
     Place,
     Precision,
@@ -25,16 +23,19 @@ from .facts import (
     Trial,
     release,
 )
-from .outcome import Outcome
+from .outcome import Outcome, known
 from .report import Chart, Grid, GridCell, Line
-from .text import count, say
+from .text import say
 
 
 def summary(outcomes: Iterable[Outcome]) -> Iterator[Line]:
     """The machine in a few lines; what could not be looked at says so."""
     texts: dict[str, Callable[[Any], str]] = {
-        "model": _model,
-        "checkpoint": _checkpoint,
+        "model": views_model.model_line,
+        "adapter": views_model.adapter_line,
+        "checkpoint": views_model.checkpoint_line,
+        "anatomy": views_model.anatomy_line,
+        "native": views_model.native_line,
         "host": _host,
         "cpu": _cpu,
         "driver": _driver,
@@ -47,12 +48,21 @@ def summary(outcomes: Iterable[Outcome]) -> Iterator[Line]:
     by_subject = {one.subject: one for one in outcomes if not one.place}
     for subject, text in texts.items():
         outcome = by_subject.get(subject)
-        if outcome is None:
+        if outcome is None or _needless(subject, by_subject):
             continue
         told = text(outcome.fact) if outcome.fact is not None else f"{outcome.status}: {outcome.reason}"
         yield Line(label=subject, text=told)
         if subject == "checkpoint":
             yield from _casts(outcomes)
+        if subject == "model":
+            yield from views_model.about(known(outcomes))
+
+
+def _needless(subject: str, outcomes: Mapping[str, Outcome]) -> bool:
+    """No adapter where there is none, and no count of weights by the configuration where their own headers say it."""
+    checkpoint = outcomes.get("checkpoint")
+    counted = checkpoint is not None and checkpoint.fact is not None and bool(checkpoint.fact.stored)
+    return (subject == "adapter" and outcomes[subject].status == "absent") or (subject == "anatomy" and counted)
 
 
 def _casts(outcomes: Iterable[Outcome]) -> Iterator[Line]:
@@ -61,24 +71,6 @@ def _casts(outcomes: Iterable[Outcome]) -> Iterator[Line]:
         if one.subject == "cast":
             told = views_cast.told(one.fact) if isinstance(one.fact, Cast) else f"{one.status}: {one.reason}"
             yield Line(label="cast", text=f"{one.place}: {told}")
-
-
-def _model(model: Model) -> str:
-    kind = ", ".join(model.architectures) or model.model_type or say("no architecture named")
-    parts = [f"{model.name}: {kind}"]
-    if model.dtype:
-        parts.append(say("saved in {dtype}", dtype=model.dtype))
-    if model.quantization:
-        parts.append(say("quantised by {method}", method=model.quantization))
-    if model.remote_code:
-        parts.append(say("names code of its own"))
-    return ", ".join(parts)
-
-
-def _checkpoint(checkpoint: Checkpoint) -> str:
-    shares = ", ".join(f"{one.dtype} {one.parameters:,}" for one in checkpoint.stored)
-    size = f"{count('{number} file', '{number} files', checkpoint.files)}, {checkpoint.format}, {checkpoint.bytes / 2**30:.2f} GiB"
-    return f"{size}: {shares}" if shares else size
 
 
 def _host(host: Host) -> str:
@@ -147,6 +139,7 @@ def grids(outcomes: Iterable[Outcome], found: Iterable[Place], asked: Asked, *, 
         if Cast in here and here[Cast].how == "real-run":
             yield from views_cast.grids(place, here[Cast])
         yield views_formats.formats(place, here.get(Precision), torch, ran=ran)
+        yield from views_memory.grids(place, known(outcomes), asked)
         if place.kind == "target":
             yield from views_target.libraries(place, torch)
         if place.kind == "target" or asked.engine:

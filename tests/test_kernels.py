@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from ivdoctor.facts import Place
-from ivdoctor.kernels import ENGINES, Kernel, cpu_missing, engine_row, engine_rows, kernels, mps_limit
+from ivdoctor.facts import Checkpoint, Place, Quantisation
+from ivdoctor.kernels import ENGINES, Kernel, cpu_missing, engine_row, engine_rows, kernels, mps_limit, quantised_as
 from ivdoctor.targets import target
-from ivdoctor.testing import a_place
+from ivdoctor.testing import a_checkpoint, a_place, some_weights
 
 T4 = a_place("sm_75", "Tesla T4")
 V100 = a_place("sm_70", "Tesla V100-SXM2-16GB")
@@ -268,3 +268,25 @@ def test_a_mac_refuses_by_torch_and_by_macos(dtype: str, torch: tuple[int, ...],
     """A macOS that is not known counts as too old: `macos_before` says what would lift the limit."""
     row = mps_limit(dtype, torch, macos)
     assert (row["message"] if row else None) == message
+
+
+@pytest.mark.parametrize(
+    ("method", "stored", "said", "word"),
+    [
+        ("compressed-tensors", "float8_e4m3fn", None, "fp8"),
+        ("compressed-tensors", "int32", None, "int4"),
+        ("compressed-tensors", "", None, ""),
+        ("compressed-tensors", "", "int4", "int4"),
+        ("compressed-tensors", "uint8", "mxfp4", "mxfp4"),
+        ("compressed-tensors", "int32", "", "int4"),
+        ("modelopt", "uint8", None, "nvfp4"),
+        ("bitsandbytes", "int8", None, "bnb-int8"),
+        ("awq", "", None, "awq"),
+        ("hqq", "uint8", None, ""),
+    ],
+)
+def test_the_engines_word_is_by_the_configuration_and_else_by_what_is_stored(method: str, stored: str, said: str | None, word: str) -> None:
+    """NVFP4 and MXFP4 are both stored in bytes: only the configuration tells which; without files it alone tells anything."""
+    checkpoint: Checkpoint | None = a_checkpoint(some_weights(stored)) if stored else None
+    quantised = None if said is None else Quantisation(method=method, format=said)
+    assert quantised_as(method, checkpoint, quantised) == word

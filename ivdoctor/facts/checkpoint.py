@@ -29,11 +29,13 @@ class Checkpoint:
     bytes: int
     """Of all files that are there."""
     stored: tuple[Stored, ...] = ()
-    """Largest share first; empty where the headers do not say (pickle)."""
+    """Largest share first, scales last; empty where the files do not say."""
     missing: tuple[str, ...] = ()
     """Files that the index names and that are not there."""
     torn: tuple[str, ...] = ()
     """`FILE: reason` for files that nobody could read, and for names in the index that are no files of the folder."""
+    foreign: tuple[str, ...] = ()
+    """Globals that pickled weights name and torch.save does not write for tensors, `os.system`: loading may call them."""
 
     @property
     def parameters(self) -> int:

@@ -5,8 +5,22 @@ The standard library alone; no weight is read, nothing is unpickled, and bad inp
 """
 
 from .checkpoint import folder_of, read_checkpoint, tensors
-from .config import name_of, read_config
+from .config import described, name_of, read_config
 from .header import Tensor
 from .reading import Nothing, Torn, Unreadable
+from .single import is_single, read_single
 
-__all__ = ["Nothing", "Tensor", "Torn", "Unreadable", "folder_of", "name_of", "read_checkpoint", "read_config", "tensors"]
+__all__ = [
+    "Nothing",
+    "Tensor",
+    "Torn",
+    "Unreadable",
+    "described",
+    "folder_of",
+    "is_single",
+    "name_of",
+    "read_checkpoint",
+    "read_config",
+    "read_single",
+    "tensors",
+]

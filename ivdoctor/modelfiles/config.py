@@ -5,9 +5,10 @@ import re
 from typing import Any
 
 from ..text import say
-from .reading import Torn, Unreadable, is_folder, parsed, shown, small
+from .reading import Nothing, Torn, Unreadable, is_folder, parsed, shown, small
 
-CONFIG = "config.json"
+CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
+GGUF_END = ".gguf"
 
 LARGEST = 10 * 2**20
 """Bytes of a configuration: real ones have a few thousand, those that list a vocabulary some hundred thousand."""
@@ -18,19 +19,54 @@ DEEPEST = 64
 
 def read_config(path: str) -> dict[str, Any]:
     """
-    The configuration of a folder, or of the file itself.
+    The configuration of a folder, or of the file itself; a GGUF file's metadata stand for one, also in a folder that has no other.
 
     Raises:
         Nothing: the folder has none, or is not there.
         Unreadable: it is too large, no regular file, no JSON, or no object.
     """
     folder = is_folder(path)
+    lone = _lone_gguf(path) if folder else path if path.endswith(GGUF_END) else ""
+    if lone:
+        from .single import gguf_config
+
+        return gguf_config(lone)
+    if not folder and path.endswith(".safetensors"):
+        raise Nothing(say("weights alone, and no configuration: name their folder"))
     file = CONFIG if folder else os.path.basename(path)
     config = parsed(small(os.path.join(path, CONFIG) if folder else path, file, LARGEST), file)
     if not isinstance(config, dict):
         raise Torn(say("{file}: no JSON object", file=shown(file)))
     _measure(config, file)
     return config
+
+
+def described(path: str) -> None:
+    """
+    Whether there is a model, or an adapter for one.
+
+    Raises:
+        Nothing: there is neither.
+        Unreadable: its configuration is none.
+    """
+    try:
+        read_config(path)
+    except Nothing:
+        if not os.path.lexists(os.path.join(path, ADAPTER_CONFIG)):
+            raise
+
+
+def _lone_gguf(folder: str) -> str:
+    """The first GGUF file of a folder whose weights are such, and that has no configuration; empty for any other."""
+    if os.path.lexists(os.path.join(folder, CONFIG)):
+        return ""
+    from .layout import layout_of
+
+    try:
+        layout = layout_of(folder)
+    except Unreadable:
+        return ""
+    return os.path.join(folder, min(layout.files)) if layout.format == "gguf" and layout.files else ""
 
 
 def _measure(config: dict[str, Any], file: str) -> None:

@@ -1,8 +1,12 @@
-"""The header of one safetensors file, checked as strictly as the library of that name does: what that reads is not called torn."""
+"""
+The header of one safetensors file, checked as strictly as the library of that name does: what that reads is not called torn.
+
+But for one thing: of two tensors of one name the library takes the last (0.8.0), other readers may take the first, and nobody means it.
+"""
 
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -12,8 +16,8 @@ from .reading import POINTER, Refused, Torn, Unreadable, opened, parsed, read, s
 LARGEST = 100_000_000
 """Bytes of a header, by the format."""
 
-MOST_PARTS = 4_000_000
-"""Objects and lists in a header, three a tensor: more would take gigabytes of memory to look at."""
+MOST_PARTS = 1_500_000
+"""Objects and lists in a header, three a tensor; of commas and colons twice as many. More would take gigabytes of memory to look at."""
 
 MOST = 2**63
 """Elements and bytes below which everything real stays."""
@@ -43,6 +47,14 @@ DTYPES = {
     "BOOL": ("bool", 8),
 }
 """The format's name, torch's where torch has one, and bits an element."""
+
+
+COUNTS = frozenset({"dtype", "shape", "data_offsets", "__metadata__"})
+"""The words of the format itself."""
+
+
+SEEN: dict[str, Any] = {}
+"""Stands for an object that was looked at and is not kept."""
 
 
 class Tensor(NamedTuple):
@@ -87,15 +99,40 @@ def read_header(path: str, file: str) -> tuple[int, tuple[Tensor, ...]]:
         text = read(source, length, file)
         if len(text) < length or os.fstat(source.fileno()).st_size != size:
             raise Torn(say("{file}: it changes while it is read", file=shown(file)))
-    if text.count(b"{") + text.count(b"[") > MOST_PARTS:
-        raise Torn(say("{file}: a header of more than {count} parts", file=shown(file), count=MOST_PARTS))
-    header = parsed(text, file, parse_constant=_no_constant)
-    if not isinstance(header, dict):
-        raise Torn(say("{file}: its header is no JSON object", file=shown(file)))
+    if text.count(b"{") + text.count(b"[") > MOST_PARTS or max(text.count(b","), text.count(b":")) > 2 * MOST_PARTS:
+        raise Unreadable(say("{file}: a header of more than {count} parts", file=shown(file), count=MOST_PARTS))
     try:
-        return length, _laid_out(list(_tensors(header, file, 8 + length)), 8 + length, size)
+        plain = b"true" not in text and b"false" not in text
+        return length, _tensors(_entries(text, file), file, 8 + length, size, plain=plain)
     except Refused as error:
         raise Torn(f"{shown(file)}: {error}") from None
+
+
+def _entries(text: bytes, file: str) -> dict[str, Any]:
+    """By name, each name once. What is there twice is looked for only where the count of entries leaves it open: it takes its time."""
+    header = parsed(text, file, parse_constant=_no_constant, parse_float=str)  # no number that could be taken for a size
+    if not isinstance(header, dict):
+        raise Refused(say("its header is no JSON object"))
+    metadata = header.pop("__metadata__", None)
+    odd = next((name for name, entry in header.items() if type(entry) is not dict), None)
+    if odd is not None:
+        raise Refused(say("its header does not describe the tensor {name}", name=shown(odd)))
+    counts = {text.count(word) for word in (b'"dtype"', b'"shape"', b'"data_offsets"')}
+    if b"\\" in text or counts != {len(header)} or text.count(b'"__metadata__"') > 1:
+        parsed(text, file, object_pairs_hook=_once)
+    if metadata is not None and not (isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())):
+        raise Refused(say("its metadata are no texts"))
+    return header
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuses an object that says twice what counts: the library takes the last of two tensors, and does not read the rest."""
+    if len({name for name, _ in pairs}) < len(pairs):
+        counts = Counter(name for name, value in pairs if isinstance(value, dict) or name in COUNTS)
+        twice = next((name for name, count in counts.items() if count > 1), None)
+        if twice is not None:
+            raise Refused(say("{name} is twice in its header", name=shown(twice)))
+    return SEEN
 
 
 def _length(first: bytes, length: int, size: int, pointer: bool) -> str:
@@ -117,27 +154,42 @@ def _no_constant(name: str) -> None:
     raise Refused(say("{name} in its header", name=name))
 
 
-def _tensors(header: dict[str, Any], file: str, begin: int) -> Iterator[Tensor]:
-    """Each by itself: a known dtype, a shape, and offsets that fit both."""
-    metadata = header.pop("__metadata__", None)
-    if metadata is not None and not (isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())):
-        raise Refused(say("its metadata are no texts"))
-    for name, entry in header.items():
+def _tensors(entries: dict[str, Any], file: str, begin: int, size: int, *, plain: bool) -> tuple[Tensor, ...]:
+    """
+    Each with a known dtype, a shape, and offsets that fit both; all together one behind the other to the end of the file.
+
+    Nearly all tensors of a large model have one of a few shapes and begin where the last one ended: what was checked once is looked up.
+    `plain` says that no number can be a truth in disguise, which a look-up would not tell apart.
+    """
+    found: list[Tensor] = []
+    checked: dict[tuple[object, ...], tuple[str, tuple[int, ...], int]] = {}
+    due, ordered = begin, True
+    for name, entry in entries.items():
         try:
-            kind, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
-            dtype, bits = DTYPES.get(kind, ("", 0))
-            numbers = [*shape, start, end]
+            start, end = entry["data_offsets"]
+            key = (type(entry["shape"]), entry["dtype"], *entry["shape"])
+            known = checked.get(key)
         except (KeyError, TypeError, ValueError):
             raise Refused(say("its header does not describe the tensor {name}", name=shown(name))) from None
-        if not dtype:
-            raise _unknown(kind, name, file)
-        if not isinstance(shape, list) or not all(type(number) is int and 0 <= number < MOST for number in numbers):
-            raise Refused(say("the tensor {name} has no usable shape or offsets", name=shown(name)))
-        if _bits(shape, bits) != 8 * (end - start):
-            raise Refused(
-                say("the tensor {name} has {bytes} bytes, which its dtype and shape do not take", name=shown(name), bytes=end - start),
-            )
-        yield Tensor(name, dtype, tuple(shape), file, begin + start, begin + end)
+        if known is None or not plain or start != due - begin or end != start + known[2]:
+            known = checked[key] = _checked(name, entry, file)
+            ordered = ordered and begin + start == due
+        due = begin + end
+        found.append(Tensor(name, known[0], known[1], file, begin + start, due))
+    return tuple(found) if ordered and due == size else _laid_out(found, begin, size)
+
+
+def _checked(name: str, entry: dict[str, Any], file: str) -> tuple[str, tuple[int, ...], int]:
+    """Dtype, shape and bytes of one tensor, each of the type it should be, and all in agreement."""
+    kind, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    dtype, bits = DTYPES.get(kind, ("", 0))
+    if not dtype:
+        raise _unknown(kind, name, file)
+    if type(shape) is not list or not all(type(number) is int and 0 <= number < MOST for number in (*shape, start, end)):
+        raise Refused(say("the tensor {name} has no usable shape or offsets", name=shown(name)))
+    if _bits(shape, bits) != 8 * (end - start):
+        raise Refused(say("the tensor {name} has {bytes} bytes, which its dtype and shape do not take", name=shown(name), bytes=end - start))
+    return dtype, tuple(shape), end - start
 
 
 def _unknown(kind: object, name: str, file: str) -> Exception:

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
@@ -9,19 +11,38 @@ from typing import Literal
 from ..text import say
 from .reading import Nothing, Torn, Unreadable, is_folder, parsed, reason, shown, small
 
-Format = Literal["safetensors", "pickle", "other"]
+Format = Literal["safetensors", "pickle", "gguf", "other"]
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 
 SHARD = re.compile(r"(.{1,200})-(\d{5})-of-(\d{5})\.safetensors")
 PICKLE = re.compile(r"pytorch_model.*\.bin|.*\.(?:pt|pth|ckpt)")
-OTHER = re.compile(r".*\.(?:gguf|ggml|onnx|h5|msgpack|npz|bin)")
+GGUF = re.compile(r"(.{1,200}?)(?:-(\d{5})-of-(\d{5}))?\.gguf", re.IGNORECASE)
+PROJECTOR = re.compile(r"mmproj", re.IGNORECASE)
+"""The part of a GGUF model that sees or hears; it is loaded beside the other."""
+
+IMATRIX = re.compile(r"imatrix|importance", re.IGNORECASE)
+"""What quantising to GGUF leaves beside it, and no weights."""
+
+OTHER = re.compile(r".*\.(?:ggml|onnx|h5|msgpack|npz|bin)")
 TRAINING = re.compile(r"(?:training_args|optimizer|scheduler|scaler|rng_state|trainer_state).*")
 """Saved beside the weights, and none."""
 
 LARGEST_INDEX = 100 * 2**20
 """Bytes: the largest in public, of a thousand billion weights in experts, has about thirty million."""
+
+WEIGHTS = re.compile(rf".*\.(?:safetensors|gguf)|{PICKLE.pattern}|{OTHER.pattern}")
+
+MOST_TENSORS = 500_000
+"""Of a checkpoint, for the sake of memory: the largest in public have two hundred thousand."""
+
+MOST_NAMED = 8
+"""Files or folders in one sentence."""
+
+DEEPEST_BELOW = 4
+MOST_ENTRIES_BELOW = 20_000
+"""Levels and names that are looked at to say where the weights are."""
 
 MOST_FILES = 10_000
 """Shards of one checkpoint: the largest in public have a few hundred."""
@@ -84,23 +105,84 @@ def _dangling(path: str) -> bool:
 
 
 def _named(folder: str, names: frozenset[str]) -> Layout:
+    layout = _safe(folder, names) or _torch(folder, names) or _gguf(names) or _rest(names)
+    if layout:
+        return layout
+    below = _below(folder)
+    if below:
+        raise Nothing(say("the folder has no weights itself; sub-folders with weights: {folders}", folders=_some(below)))
+    raise Nothing(say("the folder has no weights"))
+
+
+def _safe(folder: str, names: frozenset[str]) -> Layout | None:
     if SINGLE in names and (INDEX not in names or os.path.isfile(os.path.join(folder, SINGLE))):
         return Layout(format="safetensors", files=[SINGLE])
     if INDEX in names:
         return _indexed(folder, INDEX, "safetensors", names)
     safe = sorted(name for name in names if name.endswith(".safetensors"))
-    if safe:
-        return _unindexed(safe)
+    return _unindexed(safe) if safe else None
+
+
+def _torch(folder: str, names: frozenset[str]) -> Layout | None:
     if PICKLED in names:
         return Layout(format="pickle", files=[PICKLED])
-    if PICKLED_INDEX in names:
-        return _indexed(folder, PICKLED_INDEX, "pickle", names)
+    return _indexed(folder, PICKLED_INDEX, "pickle", names) if PICKLED_INDEX in names else None
+
+
+def _rest(names: frozenset[str]) -> Layout | None:
     kinds: tuple[tuple[Format, re.Pattern[str]], ...] = (("pickle", PICKLE), ("other", OTHER))
-    for kind, pattern in kinds:
-        files = [name for name in names if pattern.fullmatch(name) and not TRAINING.fullmatch(name)]
-        if files:
-            return Layout(format=kind, files=files)
-    raise Nothing(say("the folder has no weights"))
+    found = ((kind, [name for name in names if pattern.fullmatch(name) and not TRAINING.fullmatch(name)]) for kind, pattern in kinds)
+    return next((Layout(format=kind, files=files) for kind, files in found if files), None)
+
+
+def _gguf(names: frozenset[str]) -> Layout | None:
+    """One model, whole or split, and its projector; None where there is only what quantising leaves."""
+    found = [match for match in map(GGUF.fullmatch, sorted(names)) if match and not IMATRIX.search(match[1])]
+    sets = {(match[1], match[3]) for match in found}
+    sees = {one for one in sets if PROJECTOR.search(one[0])}
+    models = sets - sees or sees
+    if not sets:
+        return None
+    if len(models) > 1 or len(sees) > 1:
+        several = sorted({match[0] for match in found if match[2] in (None, "00001")})
+        raise Unreadable(
+            say("{count} GGUF files of different kinds, and nobody can say which is meant: {files}", count=len(several), files=_some(several))
+        )
+    files = [file for stem, total in sets for file in _split(stem, total, found)]
+    return Layout(format="gguf", files=files)
+
+
+def _split(stem: str, total: str | None, found: list[re.Match[str]]) -> list[str]:
+    """All parts of a set, whether they are there or not."""
+    there = {match[2]: match[0] for match in found if (match[1], match[3]) == (stem, total)}
+    if total is None:
+        return list(there.values())
+    if int(total) > MOST_FILES or max(map(int, there)) > int(total) or min(map(int, there)) < 1:
+        raise Unreadable(say("{file}: there can be no such set of files", file=shown(f"{stem}-NNNNN-of-{total}.gguf")))
+    return [there.get(f"{number:05}", f"{stem}-{number:05}-of-{total}.gguf") for number in range(1, int(total) + 1)]
+
+
+def _some(names: list[str]) -> str:
+    """The first few by name, and that there are more."""
+    return ", ".join([*map(shown, names[:MOST_NAMED]), *(["…"] if len(names) > MOST_NAMED else [])])
+
+
+def _below(folder: str) -> list[str]:
+    """Sub-folders with weights, nearest first: pipelines keep each model in one, and other repositories all in `ckpt`. Links are not followed."""
+    found: list[str] = []
+    level, left = [""], MOST_ENTRIES_BELOW
+    for _ in range(DEEPEST_BELOW):
+        inner: list[str] = []
+        for above in level:
+            with suppress(OSError), os.scandir(os.path.join(folder, above)) as entries:
+                for entry in islice(entries, left):
+                    left -= 1
+                    if entry.is_dir(follow_symlinks=False):
+                        inner += [] if entry.name.startswith(".") else [os.path.join(above, entry.name)]
+                    elif above and above not in found and WEIGHTS.fullmatch(entry.name) and not TRAINING.fullmatch(entry.name):
+                        found.append(above)
+        level = sorted(inner)
+    return sorted(found, key=lambda one: (one.count(os.sep), one))
 
 
 def _indexed(folder: str, index: str, kind: Format, names: frozenset[str]) -> Layout:
@@ -123,16 +205,19 @@ def _indexed(folder: str, index: str, kind: Format, names: frozenset[str]) -> La
 
 def _promised(folder: str, index: str) -> dict[str, list[str]]:
     """The tensors that the index puts in each file."""
-    content = parsed(small(os.path.join(folder, index), index, LARGEST_INDEX), index)
+    data = small(os.path.join(folder, index), index, LARGEST_INDEX)
+    if data.count(b",") > MOST_TENSORS:
+        raise Unreadable(say("{file}: names more than {limit} tensors", file=index, limit=MOST_TENSORS))
+    content = parsed(data, index)
     weights = content.get("weight_map") if isinstance(content, dict) else None
-    if not isinstance(weights, dict) or not weights or not all(isinstance(file, str) for file in weights.values()):
+    if not isinstance(weights, dict) or set(map(type, weights.values())) != {str}:
         raise Torn(say("{file}: no map from tensors to files", file=index))
-    promised: dict[str, list[str]] = {}
+    promised: dict[str, list[str]] = defaultdict(list)
     for tensor, file in weights.items():
-        promised.setdefault(file, []).append(tensor)
+        promised[file].append(tensor)
     if len(promised) > MOST_FILES:
         raise Unreadable(say("{file}: names {count} files, and the limit is {limit}", file=index, count=len(promised), limit=MOST_FILES))
-    return promised
+    return dict(promised)
 
 
 def _plain(name: str) -> bool:

@@ -1,7 +1,7 @@
 """A model's stored weights, by the headers of their files."""
 
 from ..facts import Asked, Checkpoint
-from ..modelfiles import Nothing, folder_of, read_checkpoint
+from ..modelfiles import Nothing, folder_of, is_single, read_checkpoint, read_single
 from ..probe import Absent, probe
 from ..text import say
 
@@ -12,6 +12,6 @@ def checkpoint(asked: Asked) -> Checkpoint:
     if not asked.model:
         raise Absent(say("no model was named"))
     try:
-        return read_checkpoint(folder_of(asked.model))
+        return read_single(asked.model) if is_single(asked.model) else read_checkpoint(folder_of(asked.model))
     except Nothing as error:
         raise Absent(str(error)) from error

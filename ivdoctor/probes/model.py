@@ -5,7 +5,9 @@ from typing import Any
 
 from ..facts import Asked, Model
 from ..modelfiles import Nothing, name_of, read_config
+from ..modelfiles.cache import cache_of, tied_of
 from ..modelfiles.parts import LARGEST, LAYERS, VOCABULARY, Config, count_of, dtype_of, main_part, parts_of, quantization_of, text_of
+from ..modelfiles.quantisation import quantisation_of
 from ..probe import Absent, probe
 from ..text import say
 
@@ -14,6 +16,10 @@ HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_atten
 HEAD_DIM = ("head_dim", "attention_head_dim", "kv_channels", "d_kv")
 CONTEXT = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length", "max_target_positions")
 """The names that families give them; the first that is there holds."""
+
+
+MOST_CODE = 16
+"""Modules of a repository's own code: real ones have three or four."""
 
 
 @probe(wants="model")
@@ -34,13 +40,17 @@ def model(asked: Asked) -> Model:
         architectures=_texts(config.get("architectures")),
         dtype=next(filter(None, map(dtype_of, [config, *writes, *parts])), ""),
         remote_code=any(bool(part.get("auto_map")) for part in parts),
+        code=_code(parts),
         quantization=next(filter(None, map(quantization_of, [config, main])), ""),
+        quantised=next(filter(None, map(quantisation_of, [config, main])), None),
         hidden_size=count_of(main, HIDDEN),
         layers=count_of(main, LAYERS),
         head_dim=_head_dim(main),
         rope_theta=_theta(main) or _theta(config),
         context=count_of(main, CONTEXT) or count_of(config, CONTEXT),
         vocabulary=count_of(main, VOCABULARY) or count_of(config, VOCABULARY),
+        cache=cache_of(config),
+        tied=tied_of(config),
     )
 
 
@@ -59,6 +69,14 @@ def _theta(part: Config) -> float:
     kinds = [value for one in rope for _, value in sorted(one.items(), key=lambda pair: pair[0] != "full_attention") if isinstance(value, dict)]
     values: Iterable[Any] = (one.get(name) for one in (part, *rope, *kinds) for name in ("rope_theta", "rotary_emb_base"))
     return next((float(value) for value in values if type(value) in (int, float) and 0 < value < LARGEST), 0.0)
+
+
+def _code(parts: list[Config]) -> tuple[str, ...]:
+    """`modeling_x` of `owner/repo--modeling_x.Class`; of a tokenizer there is a list: its slow class and its fast one, either of which may be null."""
+    maps = [value for part in parts if isinstance(value := part.get("auto_map"), dict)]
+    named = [one for value in maps for entry in value.values() for one in (entry[:2] if isinstance(entry, list) else [entry])]
+    modules = [one.rpartition("--")[2].rpartition(".")[0] for one in named if isinstance(one, str)]
+    return tuple(sorted({text_of(module) for module in modules if module}))[:MOST_CODE]
 
 
 def _texts(value: object) -> tuple[str, ...]:

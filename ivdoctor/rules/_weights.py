@@ -1,37 +1,42 @@
-"""What stored weights take once they are loaded."""
+"""Sizes of weights as rules speak of them, and the format in which they would fit."""
 
-from ..facts import TORCH_NAME, Asked, Checkpoint, Half, Place
+from ..facts import TORCH_NAME, Half, Place
+from ..memory import CAST, SHARE, Weights, weights_of
 from ..text import say
 from ._remedies import SUPPORT
 
-CAST = frozenset({"float64", "float32", "float16", "bfloat16"})
-"""What a loader casts; integers and packed formats stay as they are stored."""
-
-SHARE = 0.9
-"""Of the memory, for the weights: activations, caches and the runtime need the rest, and often more."""
+__all__ = ["CAST", "SHARE", "Weights", "counted", "gib", "smaller", "some", "torch_name", "weights_of"]
 
 
-def loaded(checkpoint: Checkpoint, dtype: str) -> int:
+def smaller(weights: Weights, place: Place, dtype: str) -> Half | None:
     """
-    Bytes of the weights in this format, or as they are stored (`auto`); 0 where nothing says.
+    The half format in which plain weights take less than in this one and fit, native before emulated; None where there is none.
 
-    Of pickled files the size alone is known, and the least they can take is counted: as if they were stored in float32.
+    On an accelerator bfloat16 only where it is native: what is emulated there breaks or crawls.
     """
-    half = dtype in ("fp16", "bf16")
-    if checkpoint.format == "pickle":
-        return checkpoint.bytes // 2 if half else checkpoint.bytes
-    if dtype == "auto":
-        return sum(one.bytes for one in checkpoint.stored)
-    return sum(one.parameters * (2 if half else 4) if one.dtype in CAST else one.bytes for one in checkpoint.stored)
-
-
-def smaller(checkpoint: Checkpoint, place: Place, asked: Asked) -> Half | None:
-    """The half format in which the weights take less and fit, native before emulated; None where there is none."""
     room = SHARE * place.memory_mib * 2**20
     halves: tuple[Half, ...] = ("bf16", "fp16")
-    known = halves if checkpoint.stored else ()
-    able = [one for one in known if loaded(checkpoint, one) < loaded(checkpoint, asked.dtype) and place.dtypes.of(one) != "none"]
-    return min((one for one in able if loaded(checkpoint, one) <= room), key=lambda one: SUPPORT.index(place.dtypes.of(one)), default=None)
+    if not weights.stored or weights.packed:
+        return None
+    runs = [one for one in halves if _runs(place, one)]
+    fits = [one for one in runs if weights.loaded(one) < weights.loaded(dtype) and weights.loaded(one) <= room]
+    return min(fits, key=lambda one: SUPPORT.index(place.dtypes.of(one)), default=None)
+
+
+def _runs(place: Place, dtype: Half) -> bool:
+    support = place.dtypes.of(dtype)
+    return support == "native" if dtype == "bf16" and place.backend != "cpu" else support != "none"
+
+
+def counted(weights: Weights) -> tuple[str, ...]:
+    """How they were counted, where it was not by their own headers."""
+    told = {
+        "size": say("by the size of the files: their tensors are not known"),
+        "arithmetic": say("counted from the configuration: there are no weights here"),
+        "meta": say("counted on the architecture, built without data: there are no weights here"),
+        "published": say("as its makers say: nothing here tells"),
+    }
+    return tuple(filter(None, (told.get(weights.how, ""),)))
 
 
 def gib(count: float) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ..evidence import BARRED, Range, concerned
 from ..facts import HALVES, TORCH_NAME, Asked, Cast, Checkpoint, Cpu, Environ, Half, Mismatch, Model, Packages, Place, Precision, Torch, release
+from ..families import family_of
 from ..finding import Fix, Problem, Severity, Tried
 from ..rule import rule
 from ..tables import derived, holds, newest, table
@@ -11,6 +12,7 @@ from ..text import say
 from ..wheels import lacks_code
 from ._builds import backend_of
 from ._casts import fed, loading, proven_line, ranked_casts, remark, ways_out
+from ._family import one_variable
 from ._remedies import caveat, elsewhere, fixes, range_of, untried, wanted
 from ._slow import how_slow, is_slow, measured, timed, times
 
@@ -42,7 +44,7 @@ def bf16_emulated(
     if place.backend == "cpu" or place.dtypes.bf16 not in ("emulated", "none"):
         return
     tried, fp16 = mismatch.tried("bf16/fp32") if mismatch else (), range_of(model, cast, asked)
-    advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked, fp16) or (_without_bf16(place, fp16),)
+    advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked, fp16) or _without_bf16(place, fp16, model, packages)
     if cast and cast.how == "real-run":
         advice = ways_out(cast, place, asked, model, packages, but="bf16") or (_untried_fp32(cast, model, packages),)
     concern = concerned("bf16", place, asked, model=model, checkpoint=checkpoint, packages=packages)
@@ -63,7 +65,23 @@ def _untried_fp32(cast: Cast, model: Model | None, packages: Packages | None) ->
     return Fix(title=say("Run the model in {dtype}", dtype=TORCH_NAME["fp32"]), code=loading("fp32", model, packages, cast), trial=untried(reason))
 
 
-def _without_bf16(place: Place, fp16: Range) -> Fix:
+def _without_bf16(place: Place, fp16: Range, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:
+    """Of a model that was not run: its other format, by its family where that is known; a quantised one is not cast."""
+    if model and model.quantization:
+        return (
+            Fix(
+                title=say("Take a device with bfloat16, or weights that an engine keeps packed there: quantised weights are not cast"),
+                kind="hardware",
+                trial=elsewhere(place, say("the reproduction did not run here")),
+            ),
+        )
+    if model:
+        use: Half = "fp16" if place.dtypes.fp16 == "native" and fp16 not in BARRED else "fp32"
+        return (one_variable(use, model, place, family_of(model), packages, fp16),)
+    return (_by_hand(place, fp16),)
+
+
+def _by_hand(place: Place, fp16: Range) -> Fix:
     if place.dtypes.fp16 == "native" and fp16 not in BARRED:
         title = say("Use float16 for model and input") + caveat("fp16", place, fp16)
         return Fix(

@@ -3,16 +3,21 @@
 import re
 from collections.abc import Iterator
 
-from ..evidence import BARRED
-from ..facts import HALVES, TORCH_NAME, Asked, Cast, Checkpoint, Model, Packages, Place
+from ..facts import HALVES, TORCH_NAME, Anatomy, Asked, Cast, Checkpoint, Host, Model, Packages, Place
 from ..finding import Fix, Problem, Severity
 from ..lines import class_name, from_pretrained
+from ..memory import OWN_LOADER, Weights, expands, loaded_as, room_of, weights_of
 from ..rule import rule
 from ..text import count, say, share
-from ._remedies import caveat, range_of, untried
-from ._weights import CAST, SHARE, gib, loaded, smaller, some, torch_name
+from ._quantised import cast_lines
+from ._remedies import untried
+from ._room import Short, ways
+from ._weights import CAST, SHARE, counted, gib, some
 
 NO_DOWNLOAD = "ivdoctor downloads nothing"
+
+RUNTIME = 512 * 2**20
+"""Bytes that a CUDA context with the libraries' workspaces takes before anything is loaded: 0.3 to 0.5 GiB (from knowledge, uncertain)."""
 
 FEW = 8
 """File names that a command may have."""
@@ -112,64 +117,77 @@ def parameters_without_weights(cast: Cast) -> Iterator[Problem]:
 
 @rule("IVD303", severity=Severity.ERROR, category="neg-oom")
 def model_does_not_fit(
-    checkpoint: Checkpoint, place: Place, asked: Asked, packages: Packages | None, model: Model | None, cast: Cast | None
+    model: Model,
+    place: Place,
+    asked: Asked,
+    checkpoint: Checkpoint | None,
+    anatomy: Anatomy | None,
+    packages: Packages | None,
+    cast: Cast | None,
+    host: Host | None,
 ) -> Iterator[Problem]:
     """
     The weights alone are larger than the memory, or leave next to nothing of it.
 
-    Bytes are counted from the headers, in the format asked about, or as stored where none was. Activations, caches and the
-    runtime come on top, so that what is not found here may still not fit. Above nine tenths it is a warning, and so it is where the
-    weights fit only when spread over several equal devices.
+    Bytes are counted from the headers, else from the configuration, in the format asked about, or in the one that the loader or the engine
+    would take. Caches and what passes through the layers come on top, so that what is not found here may still not fit. The margin is a
+    tenth of the memory, which vLLM leaves too. On a device that was looked at it is a warning between that and what the CUDA context
+    leaves. Another target's memory than a GeForce's is its maker's figure, of which up to a tenth is not there (a T4 of 16 GB reports 14.6
+    GiB), so there it is an error from nine tenths on. A warning too where the weights fit only when spread over several equal devices, and a note where an
+    engine was named, which spreads them when told to. Quantised weights count as they are packed: where a loader expands them, IVD311 says it.
+
+    Source: arithmetic, proven by loads on a CPU; vLLM's `gpu_memory_utilization`; nvidia-smi of a T4 (2026-11-23).
 
     ## Fix
     Load in a format of half the width where the weights are not that already, spread the model, quantise it, or take more memory.
     """
-    needed = loaded(checkpoint, asked.dtype)
+    weights = weights_of(checkpoint, anatomy)
     memory = place.memory_mib * 2**20
-    if not memory or needed <= SHARE * memory:
+    if weights is None or not memory:
         return
-    spread = place.count > 1 and needed <= SHARE * memory * place.count
+    dtype = loaded_as(place, asked, model, checkpoint, packages)
+    needed = weights.loaded(dtype)
+    if needed <= SHARE * memory:
+        return
+    spread = place.count > 1 and needed <= room_of(place)
+    several = f"{place.count} x " if place.count > 1 else ""
     yield Problem(
-        message=say("the weights take {needed} of the {memory} of {title}", needed=gib(needed), memory=gib(memory), title=place.title),
+        message=say("the weights take {needed} of the {memory} of {title}", needed=gib(needed), memory=several + gib(memory), title=place.title),
         evidence=(
-            say("as stored: {size}", size=gib(loaded(checkpoint, "auto"))),
-            *(say("in {dtype}: {size}", dtype=TORCH_NAME[one], size=gib(loaded(checkpoint, one))) for one in HALVES if checkpoint.stored),
-            say("memory of {place}: {size}", place=place.name, size=gib(memory)),
+            say("as stored: {size}", size=gib(weights.loaded("auto"))),
+            *(say("in {dtype}: {size}", dtype=TORCH_NAME[one], size=gib(weights.loaded(one))) for one in HALVES if _castable(weights)),
+            say("memory of {place}: {size}", place=place.name, size=several + gib(memory)),
+            say("the margin is a tenth of the memory; cache and activations come on top"),
+            *counted(weights),
         ),
-        severity=Severity.WARNING if needed <= memory or spread else None,
-        fixes=_room(checkpoint, place, asked, packages, model, cast, spread=spread),
+        severity=_severity(needed, memory, place, asked, spread=spread),
+        fixes=ways(
+            Short(
+                weights=weights,
+                dtype=dtype,
+                place=place,
+                asked=asked,
+                model=model,
+                packages=packages,
+                cast=cast,
+                host=host,
+                expanded=weights.packed and expands(place, asked, model, checkpoint),
+            )
+        ),
     )
 
 
-def _room(
-    checkpoint: Checkpoint, place: Place, asked: Asked, packages: Packages | None, model: Model | None, cast: Cast | None, *, spread: bool
-) -> tuple[Fix, ...]:
-    """Half the width first: it needs nothing else. Then the devices that are there, then other weights or another machine; an fp16 that overflows last."""
-    less, fp16 = smaller(checkpoint, place, asked), range_of(model, cast, asked)
-    kind, halved, others = class_name(model, cast), [], []
-    if less:
-        size = gib(loaded(checkpoint, less))
-        halved = [
-            Fix(
-                title=say("Load in {dtype}: {size}", dtype=torch_name(less), size=size) + caveat(less, place, fp16),
-                code=f"model = {from_pretrained(kind, 'path', torch_name(less), packages)}",
-                trial=untried(say("it is arithmetic: {size} of weights", size=size)),
-            )
-        ]
+def _castable(weights: Weights) -> bool:
+    return bool(weights.stored) and not weights.packed
+
+
+def _severity(needed: int, memory: int, place: Place, asked: Asked, *, spread: bool) -> Severity | None:
+    """None: as the rule has it."""
     if spread:
-        others = [
-            Fix(
-                title=say("Spread the layers over the {count} devices", count=place.count),
-                code=f"""model = {from_pretrained(kind, "path", '"auto"', packages, more=', device_map="auto"')}""",
-                trial=untried(say("it is arithmetic, and leaves out what the layers pass on")),
-            )
-        ]
-    elsewhere = Fix(
-        title=say("Take a checkpoint of fewer bits, or more memory"),
-        kind="hardware",
-        trial=untried(say("which of them is there ivdoctor does not know")),
-    )
-    return (*others, elsewhere, *halved) if less == "fp16" and fp16 in BARRED else (*halved, *others, elsewhere)
+        return Severity.WARNING if asked.engine in OWN_LOADER else Severity.NOTE
+    context = 0 if place.backend == "cpu" else RUNTIME
+    measured = place.kind != "target" or place.backend == "cpu" or place.title.startswith("GeForce")
+    return Severity.WARNING if measured and needed + context <= memory else None
 
 
 @rule("IVD304", severity=Severity.WARNING)
@@ -230,11 +248,11 @@ def quantised_model_must_not_be_cast(model: Model, asked: Asked, packages: Packa
     """
     The weights are quantised: casting the model as a whole is wrong.
 
-    What is packed is no number of that dtype. transformers refuses the cast for some methods; for others it goes through, and the
-    scales or the packed values are lost. The format in which such a model computes is chosen when it is loaded. A warning
-    where a precision was asked for by name.
+    What is packed is no number of that dtype. transformers refuses `.half()` and `.float()` for all such models, and `.to(dtype)` for
+    bitsandbytes, GPTQ and Quark; `.bfloat16()`, and `.to(dtype)` for the others, go through without a word, and take the scales with them. The
+    format in which such a model computes is chosen when it is loaded. A warning where a precision was asked for by name.
 
-    Source: transformers, `PreTrainedModel.to` and `.half` (5.23, 2026-11-23).
+    Source: transformers, `PreTrainedModel.to` and `.half` (5.23, 2026-11-23), and measured with bitsandbytes and compressed-tensors.
 
     ## Fix
     Leave out `.half()`, `.bfloat16()` and `.to(dtype)`, and name the dtype when loading.
@@ -244,7 +262,7 @@ def quantised_model_must_not_be_cast(model: Model, asked: Asked, packages: Packa
     named = asked.dtype != "auto"
     yield Problem(
         message=say("{model} is quantised ({method}): .half() and .to(dtype) must not be used on it", model=model.name, method=model.quantization),
-        evidence=(f"quantization_config.quant_method = {model.quantization}",),
+        evidence=(f"quantization_config.quant_method = {model.quantization}", *cast_lines(model)),
         severity=Severity.WARNING if named else None,
         fixes=(
             Fix(

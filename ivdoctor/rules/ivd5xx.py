@@ -135,7 +135,7 @@ def engine_refuses(
 
 def _meant(asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> set[str]:
     """The format that the model is judged in, and of a quantised one what its weights are stored in, which no --dtype changes."""
-    packed = quantised_as(model.quantization, checkpoint) if model else ""
+    packed = quantised_as(model.quantization, checkpoint, model.quantised) if model else ""
     return {one for one in (judged(asked, model, checkpoint, packages), packed) if one}
 
 

@@ -169,12 +169,12 @@ def test_one_file_of_another_name_is_the_checkpoint_and_several_are_unknown(tmp_
         (["pytorch_model.bin", "training_args.bin"], "pickle", 1),
         (["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin", "optimizer.pt"], "pickle", 2),
         (["flow.pt"], "pickle", 1),
-        (["model-Q4_K_M.gguf"], "other", 1),
+        (["model-Q4_K_M.gguf"], "gguf", 1),
         (["tf_model.h5"], "other", 1),
     ],
 )
-def test_other_weights_are_named_and_not_opened(names: list[str], kind: str, files: int, tmp_path: Path) -> None:
-    """The content would betray whoever reads it: a FIFO waits for ever."""
+def test_other_weights_are_named_and_not_waited_for(names: list[str], kind: str, files: int, tmp_path: Path) -> None:
+    """A FIFO keeps whoever opens it for ever."""
     for name in names:
         os.mkfifo(tmp_path / name)
 

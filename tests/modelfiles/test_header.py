@@ -182,7 +182,11 @@ SOUND = {
     "metadata without tensors": (header({"__metadata__": {"format": "pt"}}), 0),
     "no metadata": (header({"__metadata__": None, "a": F32}, bytes(8)), 2),
     "a word too many": (header({"a": {**F32, "note": "?"}}, bytes(8)), 2),
-    "two of one name": (header(b'{"a": %b, "a": %b}' % ((json.dumps(F32).encode(),) * 2), bytes(8)), 2),
+    "metadata that say a word twice": (header(b'{"__metadata__": {"x": "1", "x": "2"}, "a": %b}' % json.dumps(F32).encode(), bytes(8)), 2),
+    "a tensor that is called as the format's own words": (header({"data_offsets": F32, "shape": {**F32, "data_offsets": [8, 16]}}, bytes(16)), 4),
+    "a backslash": (header({'a\\u0061"': F32}, bytes(8)), 2),
+    "an unknown word twice": (header(b'{"a": {"dtype":"F32","shape":[2],"data_offsets":[0,8],"note":1,"note":2.5}}', bytes(8)), 2),
+    "truth beside it": (header({"a": {**F32, "note": True}}, bytes(8)), 2),
     "another order": (
         header({"b": {**F32, "data_offsets": [8, 16]}, "none": {"dtype": "U8", "shape": [0], "data_offsets": [8, 8]}, "a": F32}, bytes(16)),
         4,
@@ -202,6 +206,49 @@ def test_what_the_library_takes_is_not_called_torn(what: str, tmp_path: Path) ->
     pytest.importorskip("safetensors").deserialize(content)
 
 
+TWICE = {
+    "a": header(b'{"a": %b, "a": %b}' % ((json.dumps(F32).encode(),) * 2), bytes(8)),
+    "a, written otherwise": header(b'{"a": %b, "\\u0061": %b}' % ((json.dumps(F32).encode(),) * 2), bytes(8)),
+    "a, in two places": header(
+        b'{"a": %b, "b": %b, "a": %b}' % (json.dumps(F32).encode(), json.dumps(F32).encode(), json.dumps({**F32, "data_offsets": [8, 16]}).encode()),
+        bytes(16),
+    ),
+    "__metadata__": header(b'{"__metadata__": {}, "__metadata__": {}, "a": %b}' % json.dumps(F32).encode(), bytes(8)),
+    "shape": header(b'{"a": {"dtype": "F32", "shape": [2], "shape": [2], "data_offsets": [0, 8]}}', bytes(8)),
+    "data_offsets": header(b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], "data_offsets": [0, 8]}}', bytes(8)),
+}
+
+
+@pytest.mark.parametrize("what", TWICE)
+def test_what_is_twice_in_a_header_is_torn(what: str, tmp_path: Path) -> None:
+    """The library takes the last of two tensors and says nothing, so which of them a program sees is chance; the rest it refuses as well."""
+    assert torn(tmp_path, TWICE[what]) == f"{what.partition(',')[0]} is twice in its header"
+
+
+CACHED = {
+    "a truth for a one": ([1, 8], [True, 8]),
+    "a fraction for a whole": ([1, 8], [1.0, 8]),
+    "a text for nothing": ([], ""),
+    "an object for nothing": ([], {}),
+    "nothing at all": ([], None),
+}
+
+
+@pytest.mark.parametrize("what", CACHED)
+def test_a_shape_that_is_taken_for_another_is_still_looked_at(what: str, tmp_path: Path) -> None:
+    """Python calls them equal, and the first of them was whole."""
+    sound, other = CACHED[what]
+    size = 4 * (8 if sound else 1)
+    entries = {
+        "a": {"dtype": "F32", "shape": sound, "data_offsets": [0, size]},
+        "b": {"dtype": "F32", "shape": other, "data_offsets": [size, 2 * size]},
+    }
+
+    assert re.fullmatch(
+        r"(?:its header does not describe the tensor b|the tensor b has no usable shape or offsets)", torn(tmp_path, header(entries, bytes(2 * size)))
+    )
+
+
 def test_a_dtype_of_tomorrow_is_unknown_and_not_torn(tmp_path: Path) -> None:
     """The format grows; "download it again" would be wrong."""
     (tmp_path / "model.safetensors").write_bytes(header({"a": {**F32, "dtype": "F2_E1M0"}}, bytes(8)))
@@ -211,9 +258,14 @@ def test_a_dtype_of_tomorrow_is_unknown_and_not_torn(tmp_path: Path) -> None:
     assert not isinstance(caught.value, Torn)
 
 
-def test_a_header_of_millions_of_lists_is_refused_before_it_is_built(tmp_path: Path) -> None:
-    """Three bytes each in the file, a hundred in memory."""
-    assert torn(tmp_path, header(b'{"a": [' + b"[]," * headers.MOST_PARTS + b"[]]}")) == "a header of more than 4000000 parts"
+@pytest.mark.parametrize("many", [b"[],", b"1,1,1,", b'"":1,"":1,"":1,'])
+def test_a_header_of_millions_of_parts_is_refused_before_it_is_built(many: bytes, tmp_path: Path) -> None:
+    """A few bytes each in the file, a hundred in memory; the file may be whole, so it is not called torn."""
+    (tmp_path / "model.safetensors").write_bytes(header(many * (headers.MOST_PARTS + 1)))
+
+    with pytest.raises(Unreadable, match=r"^model.safetensors: a header of more than 1500000 parts$") as caught:
+        read_checkpoint(str(tmp_path))
+    assert not isinstance(caught.value, Torn)
 
 
 def test_a_folder_named_like_a_file_is_torn(tmp_path: Path) -> None:

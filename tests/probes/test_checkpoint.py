@@ -48,16 +48,31 @@ def test_torn_files_are_part_of_the_fact(look: Look, tmp_path: Path) -> None:
 def test_what_is_not_there_is_absent(look: Look, tmp_path: Path) -> None:
     """No model, no folder, no weights, or a configuration by itself."""
     (tmp_path / "Kimi.json").write_text("{}")
+    (tmp_path / "pipeline" / "unet").mkdir(parents=True)
+    (tmp_path / "pipeline" / "unet" / "model.safetensors").write_bytes(a_safetensors_file())
+    (tmp_path / "empty").mkdir()
     reasons = {
         "": "no model was named",
         str(tmp_path / "nowhere"): "there is no file or folder of that name",
-        str(tmp_path): "the folder has no weights",
+        str(tmp_path / "empty"): "the folder has no weights",
+        str(tmp_path / "pipeline"): "the folder has no weights itself; sub-folders with weights: unet",
         str(tmp_path / "Kimi.json"): "only a configuration was named, and no folder with weights",
     }
 
     for named, reason in reasons.items():
         answer = look(checkpoint, asked=Asked(model=named))
         assert (answer.status, answer.reason) == ("absent", reason)
+
+
+def test_packed_weights_are_counted_as_weights(look: Look, tmp_path: Path) -> None:
+    """And their roles survive the way out of the room."""
+    tensors = {"l.weight_packed": ("U8", (4, 8)), "l.weight_scale": ("F8_E4M3", (4, 1)), "l.weight_global_scale": ("F32", (1,))}
+    (tmp_path / "model.safetensors").write_bytes(a_safetensors_file(tensors))
+
+    found = codec.build(look(checkpoint, asked=Asked(model=str(tmp_path))).fact, Checkpoint)
+
+    assert (found.parameters, found.dtype) == (64, "uint8")
+    assert [(one.dtype, one.role) for one in found.stored] == [("uint8", "packed"), ("float8_e4m3fn", "scales"), ("float32", "scales")]
 
 
 def test_what_nobody_can_tell_is_a_failure_to_look(look: Look, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivdoctor import codec
-from ivdoctor.facts import Asked, Model
+from ivdoctor.facts import Asked, Cache, Model
 from ivdoctor.modelfiles import Unreadable
 from ivdoctor.probe import Absent
 from ivdoctor.probes.model import model
@@ -52,6 +52,7 @@ def test_a_model_is_described_in_its_room(look: Look, tmp_path: Path) -> None:
         rope_theta=10000.0,
         context=2048,
         vocabulary=1000,
+        cache=Cache(per_token=2 * 6 * 512),
     )
 
 
@@ -201,6 +202,23 @@ def test_how_it_is_quantised(config: dict[str, Any], method: str, tmp_path: Path
 def test_whether_it_brings_code(config: dict[str, Any], brings: bool, tmp_path: Path) -> None:
     """The whole, or a part of it."""
     assert described(tmp_path, config).remote_code is brings
+
+
+@pytest.mark.parametrize(
+    ("config", "code"),
+    [
+        ({"auto_map": {"AutoConfig": "configuration_x.XConfig", "AutoModel": "modeling_x.XModel"}}, ("configuration_x", "modeling_x")),
+        ({"auto_map": {"AutoModel": "owner/repo--modeling_x.XModel"}}, ("modeling_x",)),
+        ({"auto_map": {"AutoTokenizer": ["tokenization_x.Slow", None]}}, ("tokenization_x",)),
+        ({"llm_config": {"auto_map": {"AutoModel": "modeling_y.Y"}}, "auto_map": {"AutoModel": "modeling_x.X"}}, ("modeling_x", "modeling_y")),
+        ({"auto_map": {"AutoModel": "NoModule", "AutoConfig": 3, "b": [4, {}], "c": {"d": "e.f"}}}, ()),
+        ({"auto_map": "modeling_x.X"}, ()),
+        ({}, ()),
+    ],
+)
+def test_the_modules_of_its_code(config: dict[str, Any], code: tuple[str, ...], tmp_path: Path) -> None:
+    """By their names, without the repository and the class; sorted, each once."""
+    assert described(tmp_path, config).code == code
 
 
 def test_names_are_kept_as_text_short_and_on_one_line(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ivdoctor.facts import Asked, Cast, Place
+from ivdoctor.facts import Anatomy, Asked, Cast, Place
 from ivdoctor.finding import Severity
 from ivdoctor.rules.ivd3xx import (
     CONVERT,
@@ -19,12 +19,15 @@ from ivdoctor.rules.ivd3xx import (
     pickled_checkpoint,
     quantised_model_must_not_be_cast,
 )
-from ivdoctor.testing import a_cast, a_checkpoint, a_model, a_place, findings, some_packages, some_weights, verdict
+from ivdoctor.targets import target
+from ivdoctor.testing import a_cast, a_checkpoint, a_host, a_model, a_place, findings, some_packages, some_weights, verdict
 
 A100 = a_place("sm_80", "NVIDIA A100-SXM4-80GB", memory_mib=81920)
 T4 = a_place("sm_75", "Tesla T4", memory_mib=15360)
 SMALL_CPU = a_place("cpu", memory_mib=8192, features=("avx2",))
 FP32 = a_checkpoint(some_weights("float32", width=4))
+MODEL = a_model()
+FULL = a_model(dtype="float32")
 PICKLED = a_checkpoint(format="pickle", stored=(), bytes=16_060_522_496)
 
 
@@ -108,22 +111,28 @@ def test_ivd302_fires_as_a_note_on_tensors_that_no_parameter_took() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "place", "asked", "severity"),
+    ("model", "stored", "place", "asked", "severity"),
     [
-        (FP32, T4, Asked(), Severity.ERROR),
-        (a_checkpoint(), T4, Asked(dtype="fp32"), Severity.ERROR),
-        (FP32, replace(T4, memory_mib=31000), Asked(), Severity.WARNING),
-        (a_checkpoint(), T4, Asked(), Severity.WARNING),
-        (FP32, SMALL_CPU, Asked(), Severity.ERROR),
-        (FP32, replace(T4, count=4), Asked(), Severity.WARNING),
-        (FP32, replace(T4, count=2), Asked(), Severity.ERROR),
-        (PICKLED, replace(T4, memory_mib=8192), Asked(), Severity.ERROR),
-        (PICKLED, replace(T4, memory_mib=4096), Asked(dtype="fp16"), Severity.ERROR),
+        (FULL, FP32, T4, Asked(), Severity.ERROR),
+        (MODEL, a_checkpoint(), T4, Asked(dtype="fp32"), Severity.ERROR),
+        (FULL, FP32, replace(T4, memory_mib=32000), Asked(), Severity.WARNING),
+        (FULL, FP32, replace(T4, memory_mib=31000), Asked(), Severity.ERROR),
+        (MODEL, a_checkpoint(), T4, Asked(), Severity.ERROR),
+        (MODEL, a_checkpoint(), target("T4"), Asked(), Severity.ERROR),
+        (MODEL, a_checkpoint(), target("RTX 4080"), Asked(), Severity.WARNING),
+        (MODEL, a_checkpoint(), target("zen4-16GB"), Asked(), Severity.WARNING),
+        (FULL, FP32, SMALL_CPU, Asked(), Severity.ERROR),
+        (FULL, FP32, replace(T4, count=4), Asked(), Severity.WARNING),
+        (FULL, FP32, replace(T4, count=4), Asked(engine="vllm"), Severity.NOTE),
+        (FULL, FP32, replace(T4, count=2), Asked(), Severity.ERROR),
+        (MODEL, PICKLED, replace(T4, memory_mib=8192), Asked(), Severity.ERROR),
+        (MODEL, PICKLED, replace(T4, memory_mib=4096), Asked(dtype="fp16"), Severity.ERROR),
+        (MODEL, Anatomy(how="arithmetic", stored=(some_weights(),)), target("T4"), Asked(), Severity.ERROR),
     ],
 )
-def test_ivd303_fires_where_the_weights_alone_are_too_large(stored: Any, place: Place, asked: Asked, severity: Severity) -> None:
-    """A warning from nine tenths on, and where equal devices together have the room."""
-    (one,) = findings(model_does_not_fit, stored, place, asked)
+def test_ivd303_fires_where_the_weights_alone_are_too_large(model: Any, stored: Any, place: Place, asked: Asked, severity: Severity) -> None:
+    """A warning where the CUDA context still has its room, and where equal devices together hold them; a maker's figure gives nothing to spare."""
+    (one,) = findings(model_does_not_fit, model, stored, place, asked)
     assert (one.severity, one.category) == (severity, "neg-oom")
     assert place.title in one.message
     assert all(fix.trial.status == "not-tried" for fix in one.fixes)
@@ -131,7 +140,7 @@ def test_ivd303_fires_where_the_weights_alone_are_too_large(stored: Any, place: 
 
 def test_ivd303_fires_with_the_arithmetic_as_evidence() -> None:
     """Eight billion weights: 29.9 GiB in float32, half of that in a half format."""
-    (one,) = findings(model_does_not_fit, FP32, replace(A100, memory_mib=24576), Asked())
+    (one,) = findings(model_does_not_fit, FULL, FP32, replace(A100, memory_mib=24576), Asked())
     assert one.message == "the weights take 29.9 GiB of the 24.0 GiB of NVIDIA A100-SXM4-80GB"
     assert one.evidence == (
         "as stored: 29.9 GiB",
@@ -139,52 +148,106 @@ def test_ivd303_fires_with_the_arithmetic_as_evidence() -> None:
         "in float16: 15.0 GiB",
         "in bfloat16: 15.0 GiB",
         "memory of cuda:0: 24.0 GiB",
+        "the margin is a tenth of the memory; cache and activations come on top",
     )
     assert one.fixes[0].title == "Load in torch.bfloat16: 15.0 GiB"
-    assert one.fixes[0].code == "model = AutoModel.from_pretrained(path, dtype=torch.bfloat16)"
+    assert one.fixes[0].code == "model = LlamaForCausalLM.from_pretrained(path, dtype=torch.bfloat16)"
+
+
+def test_ivd303_fires_in_the_format_that_the_loader_takes() -> None:
+    """Not the one on disk: transformers 4 takes bfloat16 weights as float32, and 5 follows the configuration."""
+    place = replace(A100, memory_mib=24576)
+    (one,) = findings(model_does_not_fit, MODEL, a_checkpoint(), place, some_packages({"transformers": "4.46.2"}))
+    assert one.message.startswith("the weights take 29.9 GiB")
+    assert findings(model_does_not_fit, MODEL, a_checkpoint(), place, some_packages({"transformers": "5.23.0"})) == []
+    assert findings(model_does_not_fit, MODEL, FP32, place, some_packages({"transformers": "5.23.0"})) == []
 
 
 def test_ivd303_fires_and_advises_the_format_that_the_device_computes_in() -> None:
     """A T4 has no bfloat16; what fp16 costs is said."""
-    (one,) = findings(model_does_not_fit, FP32, replace(T4, memory_mib=20480), Asked(), some_packages({"transformers": "4.46.2"}))
-    assert one.fixes[0].code == "model = AutoModel.from_pretrained(path, torch_dtype=torch.float16)"
+    (one,) = findings(model_does_not_fit, FULL, FP32, replace(T4, memory_mib=20480), Asked(), some_packages({"transformers": "4.46.2"}))
+    assert one.fixes[0].code == "model = LlamaForCausalLM.from_pretrained(path, torch_dtype=torch.float16)"
     assert "fp16 ends at 65504" in one.fixes[0].title
+
+
+def test_ivd303_fires_and_never_advises_bfloat16_where_it_is_not() -> None:
+    """Two T4 hold a bfloat16 model: `auto` would load it as it is, so the line names what they compute in, and what packs it computes in the same."""
+    (one,) = findings(model_does_not_fit, MODEL, a_checkpoint(), target("T4"))
+    lines = " ".join(fix.code + fix.command for fix in one.fixes)
+    assert "bfloat16" not in lines
+    assert '"auto"' not in lines.replace('device_map="auto"', "")
+    assert one.fixes[0].title.startswith("Spread it over 2 of Tesla T4, no fewer (fp16 ends at 65504")
+    (one,) = findings(model_does_not_fit, a_model(model_type="t5"), a_checkpoint(), target("T4"))
+    lines = " ".join(fix.code + fix.command for fix in one.fixes)
+    assert "float16" not in lines
+    assert one.fixes[0].title == "Spread it over 3 of Tesla T4, no fewer"
 
 
 @pytest.mark.parametrize("stored", [FP32])
 def test_ivd303_fires_without_leading_a_family_that_overflows_to_fp16(stored: Any) -> None:
     """It fits, and gives NaN: it comes last, and says so; a run of the model itself overrules the table."""
-    small = replace(T4, memory_mib=20480)
-    (one,) = findings(model_does_not_fit, stored, small, Asked(), a_model(model_type="t5"))
-    assert one.fixes[0].kind == "hardware"
+    small, family = replace(T4, memory_mib=20480), a_model(model_type="t5", dtype="float32")
+    (one,) = findings(model_does_not_fit, stored, small, Asked(), family)
+    assert "torch.float16" not in one.fixes[0].code
     assert "float16" in one.fixes[-1].code
     assert "known to overflow" in one.fixes[-1].title
-    (one,) = findings(model_does_not_fit, stored, small, Asked(), a_model(model_type="t5"), a_cast("cuda:0"))
+    (one,) = findings(model_does_not_fit, stored, small, Asked(), family, a_cast("cuda:0"))
     assert one.fixes[0].code == "model = LlamaForCausalLM.from_pretrained(path, dtype=torch.float16)"
-    (one,) = findings(model_does_not_fit, stored, replace(A100, memory_mib=20480), Asked(), a_model(model_type="t5"))
+    (one,) = findings(model_does_not_fit, stored, replace(A100, memory_mib=20480), Asked(), family)
     assert "bfloat16" in one.fixes[0].code
 
 
-@pytest.mark.parametrize("stored", [a_checkpoint(), a_checkpoint(some_weights("int32", 10**10, 4), some_weights("bfloat16", 10**6)), PICKLED])
+QUANTISED = a_checkpoint(
+    some_weights("int32", 10**10, 0.5, role="packed"), some_weights("bfloat16", 10**6), some_weights("bfloat16", 10**8, role="scales")
+)
+
+
+@pytest.mark.parametrize("stored", [a_checkpoint(), QUANTISED, PICKLED])
 def test_ivd303_fires_without_advising_a_format_that_saves_nothing(stored: Any) -> None:
     """Weights of 16 bits and packed ones do not shrink by a cast; of pickled ones nobody knows."""
-    (one,) = findings(model_does_not_fit, stored, replace(T4, memory_mib=4096), Asked())
-    assert [fix.kind for fix in one.fixes] == ["hardware"]
+    (one,) = findings(model_does_not_fit, a_model(dtype=""), stored, replace(T4, memory_mib=4096), Asked())
+    assert not any(fix.action == "load-dtype" for fix in one.fixes)
+
+
+def test_ivd303_fires_without_casting_a_quantised_model() -> None:
+    """As loaded normally, packed and with its scales, whatever is asked; what transformers expands is another rule's, and not spread as if it stayed packed."""
+    model, place = a_model(quantization="compressed-tensors"), replace(A100, memory_mib=4096, count=2)
+    for asked in (Asked(), Asked(dtype="fp16"), Asked(engine="vllm")):
+        (one,) = findings(model_does_not_fit, model, QUANTISED, place, asked)
+        assert one.message.startswith("the weights take 4.8 GiB")
+        assert "in float16" not in " ".join(one.evidence)
+        assert not any(fix.action == "load-dtype" or "BitsAndBytes" in fix.code for fix in one.fixes)
+        assert any(fix.action == "device" and (fix.code or fix.command) for fix in one.fixes) is (asked.engine == "vllm")
 
 
 def test_ivd303_fires_and_leads_to_the_devices_that_are_there() -> None:
     """Where half the width still is too much for one of them."""
-    (one,) = findings(model_does_not_fit, FP32, replace(T4, memory_mib=12288, count=4), Asked())
-    assert one.fixes[0].code == 'model = AutoModel.from_pretrained(path, dtype="auto", device_map="auto")'
+    (one,) = findings(model_does_not_fit, FULL, FP32, replace(T4, memory_mib=12288, count=4), Asked())
+    assert one.fixes[0].code == 'model = LlamaForCausalLM.from_pretrained(path, dtype=torch.float32, device_map="auto")'
+    assert one.fixes[0].title == "Spread the layers over the 4 devices: 3 hold them"
+    (one,) = findings(model_does_not_fit, FULL, FP32, replace(A100, memory_mib=12288, count=4), Asked(engine="vllm"))
+    assert one.fixes[0].command == "vllm serve PATH --tensor-parallel-size 4"
+
+
+def test_ivd303_fires_with_fewer_bits_the_hosts_memory_and_a_larger_device() -> None:
+    """In this order; the smallest device that holds it and computes its format."""
+    (one,) = findings(model_does_not_fit, MODEL, a_checkpoint(), replace(A100, memory_mib=12288), a_host(memory_mib=65536))
+    spread, packed, offloaded, larger = one.fixes
+    assert spread.title == "Spread it over 2 of NVIDIA A100-SXM4-80GB, no fewer"
+    assert "load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16" in packed.code
+    assert packed.title.startswith("Quantise it to four bits when loading: about 4.2 GiB")
+    assert offloaded.title.startswith("Leave what does not fit in the host's memory (64.0 GiB)")
+    assert larger.title.endswith("a larger device: L4 (24 GB) holds it")
 
 
 def test_ivd303_silent_where_it_fits_or_the_memory_is_unknown() -> None:
-    """MPS shares the host's memory; a GGUF folder may hold one model many times."""
-    assert findings(model_does_not_fit, FP32, A100) == []
-    assert findings(model_does_not_fit, FP32, T4, Asked(dtype="fp16"))[0].severity is Severity.WARNING
-    assert findings(model_does_not_fit, FP32, replace(T4, memory_mib=24576), Asked(dtype="fp16")) == []
-    assert findings(model_does_not_fit, FP32, replace(T4, memory_mib=0)) == []
-    assert findings(model_does_not_fit, a_checkpoint(format="other", stored=(), bytes=10**12), T4) == []
+    """MPS shares the host's memory; a folder of another format may hold one model many times."""
+    assert findings(model_does_not_fit, FULL, FP32, A100) == []
+    assert findings(model_does_not_fit, FULL, FP32, T4, Asked(dtype="fp16"))[0].severity is Severity.ERROR
+    assert findings(model_does_not_fit, FULL, FP32, replace(T4, memory_mib=24576), Asked(dtype="fp16")) == []
+    assert findings(model_does_not_fit, FULL, FP32, replace(T4, memory_mib=0)) == []
+    assert findings(model_does_not_fit, FULL, a_checkpoint(format="other", stored=(), bytes=10**12), T4) == []
+    assert verdict(model_does_not_fit, FP32, T4).skipped
 
 
 def test_ivd304_fires_on_pickled_weights() -> None:

@@ -1,0 +1,95 @@
+"""Whether tables alone decide that a model runs where nobody can run it, and what keeps them from it. Pure."""
+
+from collections.abc import Iterator
+
+from .evidence import BARRED, fp16_range
+from .facts import Anatomy, Asked, Checkpoint, Half, Model, Native, Packages, Place
+from .families import Family, family_of
+from .fates import fate
+from .systems import recipe_of, system_of
+from .text import say
+
+OWN_LOADER = ("", "transformers")
+
+
+def undecided(
+    place: Place,
+    asked: Asked,
+    dtype: Half | None,
+    *,
+    model: Model | None,
+    checkpoint: Checkpoint | None,
+    anatomy: Anatomy | None,
+    packages: Packages | None,
+    native: Native | None,
+) -> Iterator[str]:
+    """Why a yes for this model at a place that is not here would be a guess; nothing where its family was run in this cell, or it is documented there."""
+    if model is None:
+        yield say("the model was not run: {title} is not here", title=place.title)
+        return
+    if not _sized(checkpoint, anatomy):
+        yield say("how much memory {model} takes is not known", model=model.name)
+    elif not place.memory_mib:
+        yield say("whether {model} fits is not known: the memory of {title} is not", model=model.name, title=place.title)
+    system = system_of(model)
+    if system and system.unknown:
+        yield say("unknown of {model}: {what}", model=model.name, what=system.unknown)
+    if asked.engine not in OWN_LOADER:
+        if recipe_of(model, asked.engine, place) is None:
+            yield say(
+                "that {engine} serves {model} on {title} is documented nowhere that ivdoctor knows",
+                engine=asked.engine,
+                model=model.name,
+                title=place.title,
+            )
+        return
+    yield from _by_transformers(place, asked, dtype, model, checkpoint, packages, native)
+
+
+def _by_transformers(  # noqa: PLR0917  # private, called once
+    place: Place, asked: Asked, dtype: Half | None, model: Model, checkpoint: Checkpoint | None, packages: Packages | None, native: Native | None
+) -> Iterator[str]:
+    family = family_of(model)
+    if model.remote_code:
+        yield say("{model} brings code of its own, which is not run", model=model.name)
+    elif native is not None and not native.known:
+        yield say("transformers {version} does not know {type}", version=native.version, type=model.model_type)
+    elif native is None and not (family and family.native_since not in ("", "?")):
+        yield say("whether transformers knows {type} could not be looked up", type=model.model_type or say("the model's type"))
+    if model.quantization:
+        yield from _quantised(place, model, checkpoint, packages)
+        return
+    if dtype is None:
+        yield say("nobody can say in which format the model would be loaded: name one with --dtype")
+        return
+    if not _ran(family, dtype, asked, packages):
+        yield say(
+            "{type} in {dtype} was not run by ivdoctor's makers, and cannot be run on {title} from here",
+            type=model.model_type,
+            dtype=dtype,
+            title=place.title,
+        )
+    if dtype == "fp16" and fp16_range(model.model_type, None, asked.limits) not in ("fits", "stays", *BARRED):
+        yield say("whether {model} stays within float16's range is not known", model=model.name)
+
+
+def _ran(family: Family | None, dtype: Half, asked: Asked, packages: Packages | None) -> bool:
+    """Whether the family's cell was seen to run; of an unknown caller's inputs the model's own dtype is taken, and a finding says so."""
+    if family is None or not family.runs(dtype, asked.input_dtype or dtype):
+        return False
+    installed = packages.version("transformers") if packages else None
+    return installed is None or family.fits(installed) is not False
+
+
+def _quantised(place: Place, model: Model, checkpoint: Checkpoint | None, packages: Packages | None) -> Iterator[str]:
+    """What transformers does with packed weights there is in the tables or unknown; that it then runs was tried by nobody."""
+    found = fate(model, checkpoint, place, packages)
+    if found is None:
+        yield say("what transformers does with {method} on {title} is not known", method=model.quantization, title=place.title)
+    elif found.outcome not in ("refused", "unread"):
+        yield say("{model}'s quantised weights were not run on {title}", model=model.name, title=place.title)
+
+
+def _sized(checkpoint: Checkpoint | None, anatomy: Anatomy | None) -> bool:
+    """Whether the bytes of the weights are known: of pickles the files' size is, which bounds them."""
+    return bool((checkpoint and (checkpoint.stored or checkpoint.bytes)) or (anatomy and anatomy.stored))

@@ -1,0 +1,34 @@
+"""What a checkpoint of a configuration holds, counted without any file of weights."""
+
+from ..anatomy import Unknown, laid_out, weights
+from ..facts import Anatomy, Asked
+from ..modelfiles import Nothing, read_config
+from ..modelfiles.parts import VOCABULARY, count_of, dtype_of, main_part, parts_of
+from ..modelfiles.quantisation import quantisation_of
+from ..probe import Absent, probe
+from ..text import say
+
+
+@probe(wants="model")
+def anatomy(asked: Asked) -> Anatomy:
+    """Where the architecture is not known there is no figure, rather than a guess."""
+    if not asked.model:
+        raise Absent(say("no model was named"))
+    if asked.model.lower().endswith(".gguf"):
+        raise Absent(say("the file of weights says itself what it holds"))
+    try:
+        config = read_config(asked.model)
+    except Nothing as error:
+        raise Absent(str(error)) from error
+    parts = parts_of(config)
+    main = main_part(parts)
+    writes = [main] if count_of(main, VOCABULARY) else []
+    dtype = next(filter(None, map(dtype_of, [config, *writes, *parts])), "")
+    quantised = next(filter(None, map(quantisation_of, [config, main])), None)
+    nested = any(
+        isinstance(block := part.get("quantization_config"), dict) and block.get("bnb_4bit_use_double_quant") is True for part in (config, main)
+    )
+    try:
+        return Anatomy(how="arithmetic", stored=laid_out(weights(config), dtype, quantised, nested=nested))
+    except Unknown as error:
+        raise Absent(str(error)) from error
