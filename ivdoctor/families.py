@@ -15,6 +15,9 @@ CELLS = {
 """Which cells of the 3x3 run, model dtype first, by the table's word for it; `diagonal+fp32` is the diagonal and every input of a model in float32."""
 
 
+MEASURED = re.compile(r"^measured: transformers (\d+\.\d+\.\d+)")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """A row of `families.csv`; empty text where the table does not say."""
@@ -54,6 +57,12 @@ class Family:
     note: str = ""
     source: str
     """With its date."""
+
+    @property
+    def measured_with(self) -> str:
+        """The transformers whose own code was run for `cells`; empty where it was the repository's code, or nothing was run. Others may cast elsewhere."""
+        found = MEASURED.search(self.source)
+        return found[1] if found and self.cells and not self.code else ""
 
     def fits(self, version: str) -> bool | None:
         """Whether this release of transformers runs its code; None where no restriction is known, or the version is none."""

@@ -41,8 +41,13 @@ class Recipe:
 
 def system_of(model: Model) -> System | None:
     """By the type and the name; None for the many models whose files say it all."""
+    return system_named(model.model_type, model.name)
+
+
+def system_named(model_type: str, name: str) -> System | None:
+    """The same, before there is a fact of it."""
     for row in table("systems"):
-        if row["model_type"] in ("", model.model_type) and re.fullmatch(row["name"], model.name, re.IGNORECASE):
+        if row["model_type"] in ("", model_type) and re.fullmatch(row["name"], name, re.IGNORECASE):
             return System(
                 parameters=int(row["parameters"] or 0),
                 bytes=int(row["bytes"] or 0),

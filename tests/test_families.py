@@ -52,6 +52,12 @@ def test_a_row_comes_with_its_source_and_its_date() -> None:
     assert family.source.endswith("(2026-11-22)")
 
 
+def test_a_measurement_tells_its_release() -> None:
+    """Where a family casts its input changed from release to release."""
+    found = {kind: family_of(a_model(model_type=kind, code=code)) for kind, code in (("clip", ()), ("internvl_chat", HICO), ("t5", ()))}
+    assert {kind: family.measured_with for kind, family in found.items() if family} == {"clip": "5.23.0", "internvl_chat": "", "t5": ""}
+
+
 @pytest.mark.parametrize(
     ("loads_with", "version", "fits"),
     [

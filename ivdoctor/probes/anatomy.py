@@ -1,11 +1,12 @@
 """What a checkpoint of a configuration holds, counted without any file of weights."""
 
 from ..anatomy import Unknown, laid_out, weights
-from ..facts import Anatomy, Asked
-from ..modelfiles import Nothing, read_config
-from ..modelfiles.parts import VOCABULARY, count_of, dtype_of, main_part, parts_of
+from ..facts import Anatomy, Asked, Stored
+from ..modelfiles import Nothing, name_of, read_config
+from ..modelfiles.parts import VOCABULARY, Config, count_of, dtype_of, main_part, parts_of, text_of
 from ..modelfiles.quantisation import quantisation_of
 from ..probe import Absent, probe
+from ..systems import system_named
 from ..text import say
 
 
@@ -31,4 +32,13 @@ def anatomy(asked: Asked) -> Anatomy:
     try:
         return Anatomy(how="arithmetic", stored=laid_out(weights(config), dtype, quantised, nested=nested))
     except Unknown as error:
-        raise Absent(str(error)) from error
+        return _published(config, name_of(asked.model), str(error))
+
+
+def _published(config: Config, name: str, reason: str) -> Anatomy:
+    """What its makers say of a model whose layers nobody knows."""
+    system = system_named(text_of(config.get("model_type")), name)
+    if system is None or not (system.parameters and system.bytes):
+        raise Absent(reason)
+    stored = Stored(dtype=system.stored, tensors=0, parameters=system.parameters, bytes=system.bytes)
+    return Anatomy(how="published", stored=(stored,), source=system.source)

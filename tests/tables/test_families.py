@@ -1,11 +1,13 @@
 """The table of families: its words, its patterns, and what it says of the types that transformers knows."""
 
 import contextlib
+import itertools
 import re
+from typing import Any
 
 import pytest
 
-from ivdoctor.facts import release
+from ivdoctor.facts import HALVES, TORCH_NAME, release
 from ivdoctor.families import CELLS, Family
 from ivdoctor.tables import table
 
@@ -83,25 +85,14 @@ def test_what_stays_in_float32_is_what_the_classes_say(model_type: str, attribut
     assert attribute in row["kept_fp32"].split(";")
 
 
-TINY = {
-    "clip_vision_model": (
-        "CLIPVisionModel",
-        {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 8},
-    ),
-    "vit": ("ViTModel", {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 8}),
-    "wav2vec2": (
-        "Wav2Vec2Model",
-        {
-            "hidden_size": 16,
-            "intermediate_size": 16,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "conv_dim": [8],
-            "conv_kernel": [4],
-            "conv_stride": [2],
-        },
-    ),
-    "resnet": ("ResNetModel", {"hidden_sizes": [8, 8], "depths": [1, 1], "embedding_size": 8, "layer_type": "basic"}),
+NARROW = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+PATCHES = NARROW | {"image_size": 8, "patch_size": 4}
+WAVES = NARROW | {"num_feat_extract_layers": 1, "num_conv_pos_embeddings": 2, "num_conv_pos_embedding_groups": 1}
+TINY: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
+    "clip_vision_model": ("CLIPVisionModel", PATCHES, (1, 3, 8, 8)),
+    "vit": ("ViTModel", PATCHES, (1, 3, 8, 8)),
+    "beit": ("BeitModel", PATCHES, (1, 3, 8, 8)),
+    "wav2vec2": ("Wav2Vec2Model", WAVES | {"conv_dim": [8], "conv_kernel": [4], "conv_stride": [2]}, (1, 400)),
 }
 
 
@@ -112,19 +103,15 @@ def test_the_cells_of_a_row_are_what_its_family_does(model_type: str) -> None:
     transformers = pytest.importorskip("transformers")
     if release(transformers.__version__) < LOOKED_UP_IN:
         pytest.skip(f"transformers {transformers.__version__} is older than the table")
-    name, sizes = TINY[model_type]
+    name, sizes, shape = TINY[model_type]
     row = next(row for row in ROWS if row["model_type"] == model_type)
-    more = {"patch_size": 4} if "image_size" in sizes else {}
-    more |= {"num_feat_extract_layers": 1, "num_conv_pos_embeddings": 2, "num_conv_pos_embedding_groups": 1} if model_type == "wav2vec2" else {}
     kind = getattr(transformers, name)
-    model = kind(kind.config_class(**sizes, **more)).eval()
-    given = torch.randn(1, 400) if row["input"] == "input_values" else torch.randn(1, 3, sizes.get("image_size", 32), sizes.get("image_size", 32))
-    dtypes = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+    model = kind(kind.config_class(**sizes)).eval()
+    given = torch.randn(*shape)
+    dtypes = {short: getattr(torch, TORCH_NAME[short]) for short in HALVES}
     ran = set()
-    for one in dtypes:
-        model.to(dtypes[one])
-        for other in dtypes:
-            with contextlib.suppress(RuntimeError), torch.no_grad():
-                model(**{row["input"]: given.to(dtypes[other])})
-                ran.add((one, other))
+    for one, other in itertools.product(HALVES, HALVES):
+        with contextlib.suppress(RuntimeError), torch.no_grad():
+            model.to(dtypes[one])(**{row["input"]: given.to(dtypes[other])})
+            ran.add((one, other))
     assert ran == CELLS[row["cells"]]
