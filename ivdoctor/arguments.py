@@ -38,8 +38,10 @@ def asked_of(**given: Any) -> Any:
     if given.get("torch"):
         _build(given["torch"], places)
     said = {name: value for name, value in given.items() if value and name not in ("snapshot", "repro", "limits")}
+    if not given.get("limits"):
+        return Asked(**said)  # click has checked the words
     try:
-        return build({**said, "limits": dict(map(limit, given.get("limits") or ()))}, Asked)
+        return build({**said, "limits": dict(map(limit, given["limits"]))}, Asked)
     except Malformed as error:
         raise click.UsageError(f"--limit: {error}") from error
 

@@ -11,12 +11,11 @@ from .facts import Asked, Cast, Checkpoint, Model, Place
 from .finding import Finding, Severity
 from .gaps import gaps_in, ran, unlisted, unrun, untold
 from .gate import Answer, FailOn, answer, exit_code
-from .loader import loaders
 from .outcome import BROKEN, Outcome, known, subject_of
 from .places import places
 from .plugins import Plugins, plugins
 from .redact import Identity, Redactor
-from .report import Broken, Line, Passed, PlaceVerdict, Report, Rules, Skipped, Subject, Tool
+from .report import Broken, Line, Loader, Passed, PlaceVerdict, Report, Rules, Skipped, Subject, Tool
 from .rule import Rule
 from .snapshot import Snapshot
 from .tables import newest
@@ -47,7 +46,8 @@ def collect(asked: Asked | None = None, *, told: Callable[[str], None] = lambda 
         described(asked.model)
     registered = plugins()
     redactor = Redactor(Identity.here())
-    outcomes = [*look(registered.probes, asked, told=told), *registered.broken("probes")]
+    probes = registered.model_probes if asked and asked.targets else registered.probes
+    outcomes = [*look(probes, asked, told=told), *registered.broken("probes")]
     return Snapshot(collected=today, outcomes=tuple(map(redactor.outcome, outcomes)))
 
 
@@ -178,7 +178,7 @@ def _report(
         findings=tuple(findings),
         grids=tuple(grids(outcomes, found, shared[Asked], ran=not origin or origin.startswith("recorded"))),
         charts=tuple(charts(outcomes, found, shared[Asked].limits)),
-        loaders=loaders(outcomes, found, shared, shared[Asked]),
+        loaders=_loaders(outcomes, found, shared),
         rules=Rules(
             passed=sum(1 for one in verdicts if not (one.findings or one.skipped or one.error)),
             failed=sum(1 for one in verdicts if one.findings),
@@ -191,6 +191,15 @@ def _report(
             ),
         ),
     )
+
+
+def _loaders(outcomes: tuple[Outcome, ...], found: tuple[Place, ...], shared: Mapping[type, Any]) -> tuple[Loader, ...]:
+    """Nothing is loaded where torch reaches nothing."""
+    if not any(place.reachable for place in found):
+        return ()
+    from .loader import loaders
+
+    return loaders(outcomes, found, shared, shared[Asked])
 
 
 def _weighed(findings: list[Finding], found: tuple[Place, ...]) -> list[Finding]:

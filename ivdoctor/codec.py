@@ -1,5 +1,8 @@
 """The one place where facts become JSON and JSON becomes facts."""
 
+import dataclasses
+from enum import Enum
+from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -18,10 +21,26 @@ def dump(value: object) -> bytes:
 
 
 def plain(value: object) -> Any:
-    """The same as dictionaries, lists and scalars, without fields that hold nothing."""
-    import msgspec
+    """The same as dictionaries, lists and scalars, without fields that hold nothing: the contract has no null."""
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items() if inner is not None}
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        import msgspec
 
-    return _pruned(msgspec.to_builtins(value))
+        return msgspec.to_builtins(value)  # a plugin's fact may hold a date
+    held = ((name, getattr(value, name)) for name in _names(type(value)))
+    return {name: plain(inner) for name, inner in held if inner is not None}
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def load(text: bytes | str) -> Any:
@@ -66,12 +85,3 @@ def find(reference: str) -> Any:
 def reference(kind: type) -> str:
     """The opposite of `find`, for a class."""
     return f"{kind.__module__}:{kind.__qualname__}"
-
-
-def _pruned(value: Any) -> Any:
-    """Absent optional fields are left out: the contract has no null."""
-    if isinstance(value, dict):
-        return {key: _pruned(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, (list, tuple)):
-        return [_pruned(inner) for inner in value]
-    return value

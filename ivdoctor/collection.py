@@ -60,7 +60,9 @@ class Collection:
     def _note(self, probe: Probe, answer: Answer) -> None:
         fact: Any = None
         status, reason = answer.status, answer.reason
-        if status == "ok":
+        if status == "ok" and isinstance(answer.fact, probe.fact):
+            fact = answer.fact  # from this process
+        elif status == "ok":
             try:
                 fact = codec.build(answer.fact, probe.fact)
             except codec.Malformed as error:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .evidence import BARRED, fp16_range
-from .facts import Anatomy, Asked, Checkpoint, Half, Model, Native, Packages, Place
+from .facts import Anatomy, Asked, Checkpoint, Half, Model, Native, Packages, Place, release
 from .families import Family, family_of
 from .fates import fate
 from .systems import recipe_of, system_of
@@ -63,22 +63,39 @@ def _by_transformers(  # noqa: PLR0917  # private, called once
         yield say("nobody can say in which format the model would be loaded: name one with --dtype")
         return
     if not _ran(family, dtype, asked, packages):
-        yield say(
-            "{type} in {dtype} was not run by ivdoctor's makers, and cannot be run on {title} from here",
-            type=model.model_type,
-            dtype=dtype,
-            title=place.title,
-        )
+        yield _unseen(place, dtype, model, family, packages)
     if dtype == "fp16" and fp16_range(model.model_type, None, asked.limits) not in ("fits", "stays", *BARRED):
         yield say("whether {model} stays within float16's range is not known", model=model.name)
 
 
 def _ran(family: Family | None, dtype: Half, asked: Asked, packages: Packages | None) -> bool:
-    """Whether the family's cell was seen to run; of an unknown caller's inputs the model's own dtype is taken, and a finding says so."""
+    """
+    Whether the family's cell was seen to run, with the release that is installed: others may cast elsewhere.
+
+    Of an unknown caller's inputs the model's own dtype is taken, and a finding says so.
+    """
     if family is None or not family.runs(dtype, asked.input_dtype or dtype):
         return False
     installed = packages.version("transformers") if packages else None
-    return installed is None or family.fits(installed) is not False
+    measured = release(family.measured_with)[:2]
+    return installed is not None and family.fits(installed) is not False and (not measured or release(installed)[:2] == measured)
+
+
+def _unseen(place: Place, dtype: Half, model: Model, family: Family | None, packages: Packages | None) -> str:
+    measured = family.measured_with if family else ""
+    if family and measured and family.runs(dtype, dtype):
+        installed = (packages.version("transformers") if packages else None) or say("another release")
+        return say(
+            "{type} was seen to run in {dtype} with transformers {measured}, and not with {installed}",
+            type=model.model_type,
+            dtype=dtype,
+            measured=measured,
+            installed=installed,
+        )
+    type = model.model_type or say("its type")
+    return say(
+        "the model was not run: {title} is not here, and of {type} in {dtype} the tables have no run", title=place.title, type=type, dtype=dtype
+    )
 
 
 def _quantised(place: Place, model: Model, checkpoint: Checkpoint | None, packages: Packages | None) -> Iterator[str]:

@@ -23,6 +23,10 @@ TEXTS = re.compile(r"ivd[0-9][5-9]x")
 """The names of its modules of rules about texts."""
 
 
+ABOUT_A_MODEL = frozenset({"adapter", "anatomy", "built", "checkpoint", "model", "native", "packages"})
+"""The names of its probes of a model's files, and of what is installed."""
+
+
 class NotInstalled(RuntimeError):
     """ivdoctor's own entry points are missing: nothing would be looked at, and nothing judged."""
 
@@ -48,6 +52,12 @@ class Plugins:
         """Our own first, then by subject."""
         found = self._load("probes", Probe)
         return tuple(sorted(found, key=lambda one: (not one.reference.startswith(OWN), one.subject)))
+
+    @cached_property
+    def model_probes(self) -> tuple[Probe, ...]:
+        """Ivdoctor's own that look at nothing but a model's files and what is installed; no other module is loaded."""
+        wanted = [point for point in self._points["probes"] if point.value.startswith(OWN) and point.name in ABOUT_A_MODEL]
+        return tuple(sorted(self._load("probes", Probe, wanted, told=True), key=lambda one: one.subject))
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:

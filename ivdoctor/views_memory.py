@@ -24,7 +24,7 @@ def grids(place: Place, facts: Mapping[type, Any], asked: Asked) -> Iterator[Gri
     lengths = tuple(dict.fromkeys(filter(None, (USUAL, context)))) if kept else ()
     expanded = weights.packed and expands(place, asked, model, checkpoint)
     rows = [
-        _row(say(name), size, place, _in(kept, dtype, meant), lengths, meant=dtype == meant and not expanded)
+        _row(name, size, place, _in(kept, dtype, meant), lengths, meant=dtype == meant and not expanded)
         for name, dtype, size in _formats(weights, model)
     ]
     if weights.packed and weights.dequantised:
@@ -42,7 +42,7 @@ def grids(place: Place, facts: Mapping[type, Any], asked: Asked) -> Iterator[Gri
 def _formats(weights: Weights, model: Model) -> Iterator[tuple[str, str, int]]:
     if weights.stored and not weights.packed and not model.quantization:
         yield from ((dtype, dtype, weights.loaded(dtype)) for dtype in HALVES)
-    yield "as stored", "auto", weights.loaded("auto")
+    yield say("as stored"), "auto", weights.loaded("auto")
 
 
 def _in(kept: Keeping | None, dtype: str, meant: str) -> Keeping | None:

@@ -6,8 +6,7 @@ from ..text import say
 from . import vision, vision_native
 from .audio import glmasr as hear
 from .audio import whisper_encoder
-from .decoders import DECODERS, Decoder
-from .older import PLANS, Plan
+from .decoders import language
 from .sizes import Sizes
 from .weight import Module, Unknown
 
@@ -17,19 +16,6 @@ SEEING: dict[str, Callable[[Module, Sizes], None]] = {
     "pixtral": vision.pixtral_vision,
 }
 """Towers that a configuration may choose among."""
-
-
-def language(sizes: Sizes) -> Decoder | Plan:
-    """
-    The family that writes.
-
-    Raises:
-        Unknown: it is none of those that are counted.
-    """
-    found = DECODERS.get(sizes.model_type) or PLANS.get(sizes.model_type)
-    if found is None:
-        raise Unknown(say("how {model_type} counts its weights is not known to ivdoctor", model_type=sizes.model_type))
-    return found
 
 
 def _seeing(module: Module, sizes: Sizes) -> None:

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..text import say
 from .blocks import Answer, Attention, Experts, Mlp, gated, holds, latent, uniform
 from .sizes import Sizes
 from .weight import Module, Unknown
+
+if TYPE_CHECKING:
+    from .older import Plan
 
 PAIR = ("input_layernorm", "post_attention_layernorm")
 FOUR = (*PAIR, "pre_feedforward_layernorm", "post_feedforward_layernorm")
@@ -214,3 +218,20 @@ DECODERS: dict[str, Decoder] = {
     ),
 }
 """By `model_type`; the shapes are those of the classes of transformers 5.23.0, against which the suite counts."""
+
+
+def language(sizes: Sizes) -> "Decoder | Plan":
+    """
+    The family that writes.
+
+    Raises:
+        Unknown: it is none of those that are counted.
+    """
+    found: Decoder | Plan | None = DECODERS.get(sizes.model_type)
+    if found is None:
+        from .older import PLANS
+
+        found = PLANS.get(sizes.model_type)
+    if found is None:
+        raise Unknown(say("how {model_type} counts its weights is not known to ivdoctor", model_type=sizes.model_type))
+    return found

@@ -1,13 +1,12 @@
 """Which class of which family holds what."""
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from ..modelfiles.reading import shown
 from ..text import say
-from . import composed
-from .composed import language
-from .others import OTHERS, labels_of
+from .decoders import language
 from .sizes import Sizes
 from .weight import MOST_PARAMETERS, Module, Unknown, Weight, total
 
@@ -82,7 +81,8 @@ class Towers(NamedTuple):
     """A model of several towers."""
 
     stem: str
-    compose: Callable[[Module, Sizes], Sizes]
+    compose: str
+    """A function of `composed`, imported when it is needed: a language model alone does not pay for all towers."""
     forwards: bool = False
     """Whether the language model's `tie_word_embeddings` counts where the whole's is false."""
     ties: bool = True
@@ -90,25 +90,25 @@ class Towers(NamedTuple):
 
 
 COMPOSED: dict[str, Towers] = {
-    "qwen2_vl": Towers("Qwen2VL", composed.qwen2_vl, forwards=True),
-    "qwen2_5_vl": Towers("Qwen2_5_VL", composed.qwen2_5_vl, forwards=True),
-    "qwen3_vl": Towers("Qwen3VL", composed.qwen3_vl),
-    "qwen3_vl_moe": Towers("Qwen3VLMoe", composed.qwen3_vl),
-    "glm4v": Towers("Glm4v", composed.glm4v, forwards=True),
-    "glm46v": Towers("Glm46V", composed.glm4v),
-    "glm4v_moe": Towers("Glm4vMoe", composed.glm4v, forwards=True),
-    "hunyuan_vl": Towers("HunYuanVL", composed.hunyuan_vl, forwards=True),
-    "gemma3": Towers("Gemma3", composed.gemma3),
-    "internvl": Towers("InternVL", composed.internvl),
-    "glmasr": Towers("GlmAsr", composed.glmasr),
-    "llava": Towers("Llava", composed.llava, forwards=True),
-    "llava_next": Towers("LlavaNext", composed.llava_next),
-    "llava_onevision": Towers("LlavaOnevision", composed.llava_onevision, forwards=True),
-    "mistral3": Towers("Mistral3", composed.mistral3),
-    "paligemma": Towers("PaliGemma", composed.paligemma),
-    "idefics3": Towers("Idefics3", composed.idefics3),
-    "smolvlm": Towers("SmolVLM", composed.idefics3),
-    "qwen2_audio": Towers("Qwen2Audio", composed.qwen2_audio, ties=False),
+    "qwen2_vl": Towers("Qwen2VL", "qwen2_vl", forwards=True),
+    "qwen2_5_vl": Towers("Qwen2_5_VL", "qwen2_5_vl", forwards=True),
+    "qwen3_vl": Towers("Qwen3VL", "qwen3_vl"),
+    "qwen3_vl_moe": Towers("Qwen3VLMoe", "qwen3_vl"),
+    "glm4v": Towers("Glm4v", "glm4v", forwards=True),
+    "glm46v": Towers("Glm46V", "glm4v"),
+    "glm4v_moe": Towers("Glm4vMoe", "glm4v", forwards=True),
+    "hunyuan_vl": Towers("HunYuanVL", "hunyuan_vl", forwards=True),
+    "gemma3": Towers("Gemma3", "gemma3"),
+    "internvl": Towers("InternVL", "internvl"),
+    "glmasr": Towers("GlmAsr", "glmasr"),
+    "llava": Towers("Llava", "llava", forwards=True),
+    "llava_next": Towers("LlavaNext", "llava_next"),
+    "llava_onevision": Towers("LlavaOnevision", "llava_onevision", forwards=True),
+    "mistral3": Towers("Mistral3", "mistral3"),
+    "paligemma": Towers("PaliGemma", "paligemma"),
+    "idefics3": Towers("Idefics3", "idefics3"),
+    "smolvlm": Towers("SmolVLM", "idefics3"),
+    "qwen2_audio": Towers("Qwen2Audio", "qwen2_audio", ties=False),
 }
 
 
@@ -153,22 +153,27 @@ def _decoder(module: Module, sizes: Sizes, names: Names, architecture: object) -
     if writes:
         family.head(module, sizes, tied=tied)
     else:
+        from .others import labels_of
+
         module.linear("score", family.width(sizes), labels_of(sizes))
 
 
 def _composed(module: Module, sizes: Sizes, towers: Towers, architecture: object) -> None:
+    compose: Callable[[Module, Sizes], Sizes] = getattr(import_module(".composed", __package__), towers.compose)
     if architecture == f"{towers.stem}Model":
-        towers.compose(module, sizes)
+        compose(module, sizes)
         return
     if architecture not in ("", f"{towers.stem}ForConditionalGeneration"):
         raise _uncounted(architecture)
-    text = towers.compose(module.at("model"), sizes)
+    text = compose(module.at("model"), sizes)
     tied = sizes.flag("tie_word_embeddings") or (towers.forwards and text.flag("tie_word_embeddings"))
     if not (tied and towers.ties):
         module.linear("lm_head", text.size("hidden_size"), text.size("vocab_size"))
 
 
 def _other(module: Module, sizes: Sizes, model_type: str, architecture: object) -> None:
+    from .others import OTHERS
+
     classes = OTHERS.get(model_type)
     if classes is None:
         raise Unknown(say("how {model_type} counts its weights is not known to ivdoctor", model_type=shown(model_type)))

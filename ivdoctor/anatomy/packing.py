@@ -6,10 +6,9 @@ from math import prod
 from typing import NamedTuple
 
 from ..facts import Quantisation, Role, Stored
-from ..modelfiles.header import DTYPES
-from ..modelfiles.roles import order
+from ..facts.checkpoint import order
+from ..modelfiles.dtypes import DTYPES
 from ..text import say
-from .kept import kept, module_of
 from .weight import Unknown, Weight
 
 BYTES = {name: bits // 8 for name, bits in DTYPES.values()}
@@ -70,7 +69,7 @@ def laid_out(weights: Iterable[Weight], dtype: str, quantisation: Quantisation |
     weights, dtype = tuple(weights), dtype or "float32"
     if dtype not in BYTES:
         raise Unknown(say("how {dtype} is stored is not known to ivdoctor", dtype=dtype))
-    out = kept(weights, quantisation) if quantisation else frozenset()
+    out, module_of = _left_out(weights, quantisation)
     packer = _packer(quantisation, nested=nested) if quantisation else None
     alike = Counter(
         (one.shape, one.times, one.buffer, one.expert, _fused(one), packer is not None and one.linear and module_of(one) not in out)
@@ -89,6 +88,15 @@ def laid_out(weights: Iterable[Weight], dtype: str, quantisation: Quantisation |
             one[2] += count * times * part.elements * BYTES[part.dtype]
     found = (Stored(dtype=name, role=role, tensors=one[0], parameters=one[1], bytes=one[2]) for (name, role), one in sums.items())
     return tuple(sorted(found, key=order))
+
+
+def _left_out(weights: tuple[Weight, ...], quantisation: Quantisation | None) -> tuple[set[str], Callable[[Weight], str]]:
+    """Modules that stay as they are, and how a weight's is called; most models are not quantised, and do not pay for the patterns."""
+    if quantisation is None:
+        return set(), lambda weight: weight.name
+    from .kept import kept, module_of
+
+    return kept(weights, quantisation), module_of
 
 
 def _plain(shape: tuple[int, ...], dtype: str, *, buffer: bool = False) -> Part:

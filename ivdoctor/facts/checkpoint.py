@@ -20,6 +20,11 @@ class Stored:
     role: Role = "weights"
 
 
+def order(one: Stored) -> tuple[bool, int, str, str]:
+    """Of the shares in a checkpoint."""
+    return one.role == "scales", -one.parameters, one.dtype, one.role
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """Read from headers alone; no weight is touched and nothing is unpickled."""

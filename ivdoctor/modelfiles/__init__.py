@@ -4,11 +4,16 @@ What a model's files say by themselves: the configuration, and the headers of th
 The standard library alone; no weight is read, nothing is unpickled, and bad input ends in `Unreadable`, soon and without much memory.
 """
 
-from .checkpoint import folder_of, read_checkpoint, tensors
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .config import described, name_of, read_config
-from .header import Tensor
 from .reading import Nothing, Torn, Unreadable
-from .single import is_single, read_single
+
+if TYPE_CHECKING:
+    from .checkpoint import folder_of, read_checkpoint, tensors
+    from .header import Tensor
+    from .single import is_single, read_single
 
 __all__ = [
     "Nothing",
@@ -24,3 +29,20 @@ __all__ = [
     "read_single",
     "tensors",
 ]
+
+LATER = {
+    "Tensor": "header",
+    "folder_of": "checkpoint",
+    "is_single": "single",
+    "read_checkpoint": "checkpoint",
+    "read_single": "single",
+    "tensors": "checkpoint",
+}
+"""What a configuration by itself does not need, and its modules: they are a third of the time of judging one."""
+
+
+def __getattr__(name: str) -> Any:
+    """Of the module, on first use (PEP 562)."""
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{LATER[name]}", __name__), name)

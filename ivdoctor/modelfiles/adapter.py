@@ -9,14 +9,14 @@ from typing import Any
 from ..facts import Adapter, Stored
 from ..text import say
 from .checkpoint import read_checkpoint
-from .config import name_of, read_config
+from .config import ADAPTER_CONFIG, name_of, read_config
 from .header import read_header
 from .hub import caches
 from .parts import count_of, dtype_of, main_part, parts_of, quantization_of, text_of
 from .pickled import read_pickled
 from .reading import Nothing, Torn, Unreadable, parsed, shown, small
 
-CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
+WEIGHTS, PICKLED = "adapter_model.safetensors", "adapter_model.bin"
 """Source: peft 0.21.2, utils/constants.py (2026-11-23); the first of the weights that is there is loaded."""
 
 LARGEST = 10 * 2**20
@@ -40,9 +40,9 @@ def read_adapter(folder: str) -> Adapter:
         Nothing: the folder has no adapter.
         Unreadable: its configuration or its weights are torn, or cannot be looked at.
     """
-    config = parsed(small(os.path.join(folder, CONFIG), CONFIG, LARGEST), CONFIG)
+    config = parsed(small(os.path.join(folder, ADAPTER_CONFIG), ADAPTER_CONFIG, LARGEST), ADAPTER_CONFIG)
     if not isinstance(config, dict):
-        raise Torn(say("{file}: no JSON object", file=CONFIG))
+        raise Torn(say("{file}: no JSON object", file=ADAPTER_CONFIG))
     base = config.get("base_model_name_or_path")
     base = base if isinstance(base, str) else ""
     dtype, quantization = _base(folder, base, config.get("revision"))

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from functools import cache, partial
 
 from ..facts import Checkpoint, Role, Stored
+from ..facts.checkpoint import order
 from ..text import say
 from .config import CONFIG, read_config
 from .header import Tensor, read_header
 from .layout import MOST_TENSORS, Layout, layout_of
 from .reading import Nothing, Torn, Unreadable, is_folder, opened, shown, size_of
-from .roles import order, stored_of
+from .roles import stored_of
 from .widths import Width, widths_of
 
 MOST_HEADERS = 256 * 2**20

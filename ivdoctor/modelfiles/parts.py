@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from .header import DTYPES
+from .dtypes import DTYPES
 from .reading import shown
 
 Config = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ..facts import Stored
 from ..text import say
-from .header import DTYPES
+from .dtypes import DTYPES
 from .opcodes import Built, Scan, Storage, scan
 from .reading import POINTER, Torn, Unreadable, opened, read, reason, shown
 

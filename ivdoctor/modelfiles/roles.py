@@ -8,8 +8,10 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from ..facts import Role, Stored
+from ..facts.checkpoint import order
 from ..tables import table
-from .header import DTYPES, Tensor
+from .dtypes import DTYPES
+from .header import Tensor
 from .widths import PLAUSIBLE, Width
 
 LOGICAL = frozenset({"float4_e2m1fn_x2", "float6_e2m3", "float6_e3m2"})
@@ -72,11 +74,6 @@ def stored_of(tensors: Iterable[Tensor], widths: Widths) -> tuple[Stored, ...]:
         one.update(tensors=count, parameters=count * weights, bytes=count * sizes[dtype, shape])
     stored = [Stored(dtype=dtype, role=role, **one) for (dtype, role), one in sums.items()]
     return tuple(sorted(stored, key=order))
-
-
-def order(one: Stored) -> tuple[bool, int, str, str]:
-    """Of the shares in a checkpoint."""
-    return one.role == "scales", -one.parameters, one.dtype, one.role
 
 
 def kinds_of(tensors: Mapping[str, Tensor], widths: Widths) -> dict[str, Kind]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from .. import codec
 from . import linux
-from .forked import Server, ServerLost
-from .inside import run
-from .spawned import SpawnedDoor
-from .watch import LOADING, Answer, Door, Job, watch
+from .inside import look
+from .job import LOADING, Answer, Job
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # Python 3.11; only the type checker needs it
+
+    from .forked import Server
+    from .watch import Door
 
 __all__ = ["Answer", "Job", "Rooms"]
 
@@ -47,6 +48,10 @@ class Rooms:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
         """End whatever still runs."""
+        if not self._doors and self._server is None:
+            return
+        from .forked import ServerLost
+
         try:
             for door in self._doors:
                 with contextlib.suppress(ServerLost, OSError, ValueError):
@@ -64,8 +69,10 @@ class Rooms:
         modules = PRELOAD[room.partition(":")[0]]
         if self._here and room == "plain":
             for job in jobs:
-                yield Answer(**run(_written(job), through=(KeyboardInterrupt,)))
+                yield Answer(**look(job.probe, job.given, through=(KeyboardInterrupt,)))
             return
+        from .forked import ServerLost  # here, as below: most of a look at files alone would be this import
+
         waiting = list(jobs)
         while waiting:
             answers = 0
@@ -83,7 +90,11 @@ class Rooms:
 
     def _run(self, modules: tuple[str, ...], jobs: Sequence[Job]) -> Iterator[Answer]:
         request = {"preload": modules, "jobs": [_written(job) for job in jobs]}
+        from .watch import watch
+
         if self._forked:
+            from .forked import Server
+
             self._server = self._server or Server(loading=self._loading)
             loaded = self._server.preload(modules) if modules else {"status": "ok"}
             if loaded["status"] != "ok":
@@ -92,6 +103,8 @@ class Rooms:
                 return
             door: Door = self._server.open(request)
         else:
+            from .spawned import SpawnedDoor
+
             door = SpawnedDoor(request)
         self._doors.append(door)
         yield from watch(door, jobs, loading=self._loading)

@@ -13,7 +13,8 @@ from typing import Any, BinaryIO, cast
 from ..text import say
 from . import linux
 from .inside import boot
-from .watch import LOADING, Ended, LastWords, how_it_ended
+from .job import LOADING
+from .watch import Ended, LastWords, how_it_ended
 
 
 class ServerLost(Exception):

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from .. import codec
@@ -57,7 +57,7 @@ def serve_jobs(requests: BinaryIO, results: BinaryIO) -> None:
         return
     for number, job in enumerate(request["jobs"]):
         _write(results, {"event": "start", "job": number})
-        answer = run(job)
+        answer = _run(job)
         left = linux.reap_children()
         if left:
             answer["left"] = left
@@ -81,7 +81,24 @@ def spawned() -> None:
     os._exit(0)
 
 
-def run(job: dict[str, Any], through: tuple[type[BaseException], ...] = ()) -> dict[str, Any]:
+def _run(job: dict[str, Any]) -> dict[str, Any]:
+    """One probe by its name: its fact in plain words, or how it failed."""
+    began = time.perf_counter()
+    try:
+        probe: Probe = codec.find(job["probe"])
+        given = {name: codec.build(value, codec.find(kind)) for name, (kind, value) in job["given"].items()}
+    except BaseException as error:  # noqa: BLE001  # whatever the import of a probe raises is an outcome of that probe
+        return {"status": "failed", "reason": _said(error), "seconds": time.perf_counter() - began}
+    answer = look(probe, given)
+    if answer["status"] != "ok":
+        return answer
+    try:
+        return answer | {"fact": codec.plain(answer["fact"])}
+    except BaseException as error:  # noqa: BLE001  # a plugin's fact may hold anything
+        return {"status": "failed", "reason": _said(error), "seconds": answer["seconds"]}
+
+
+def look(probe: Probe, given: Mapping[str, Any], through: tuple[type[BaseException], ...] = ()) -> dict[str, Any]:
     """
     One probe: its fact, or how it failed.
 
@@ -89,17 +106,14 @@ def run(job: dict[str, Any], through: tuple[type[BaseException], ...] = ()) -> d
         through: what is nobody's failure, and is raised on.
     """
     began = time.perf_counter()
+    answer: dict[str, Any]
     try:
-        probe: Probe = codec.find(job["probe"])
-        given = {name: codec.build(value, codec.find(kind)) for name, (kind, value) in job["given"].items()}
         fact = probe(**given)
         if isinstance(fact, probe.fact):
-            answer = {"status": "ok", "fact": codec.plain(fact)}
+            answer = {"status": "ok", "fact": fact}
         else:
-            answer = {
-                "status": "failed",
-                "reason": say("it gave a {given}, not a {promised}", given=type(fact).__name__, promised=probe.fact.__name__),
-            }
+            reason = say("it gave a {given}, not a {promised}", given=type(fact).__name__, promised=probe.fact.__name__)
+            answer = {"status": "failed", "reason": reason}
     except through:
         raise
     except Absent as absence:

@@ -10,13 +10,10 @@ from dataclasses import dataclass, field
 from signal import Signals
 from typing import Any, BinaryIO, Protocol
 
-from ..outcome import Status
 from ..probe import Probe
 from ..text import say
+from .job import LOADING, Answer, Job
 from .memory import free_mib
-
-LOADING = 180.0
-"""Seconds a room may take to import torch: a cold network disk is slow, a hanging import is for ever."""
 
 TICK = 0.05
 """Seconds between two looks at the clock and the memory."""
@@ -26,25 +23,6 @@ SPARED = 0.1
 
 LINE_LIMIT = 64 * 2**20
 """Bytes of one answer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A probe and the facts it is given."""
-
-    probe: Probe
-    given: dict[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a room said about a job, or what became of the room instead."""
-
-    status: Status
-    reason: str = ""
-    fact: Any = None
-    """As plain dictionaries and lists."""
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

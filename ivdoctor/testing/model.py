@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from ..facts import Checkpoint, Model, Stored
-from ..modelfiles.header import DTYPES
+from ..modelfiles.dtypes import DTYPES
 
 PARAMETERS = 8_030_261_248
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ivdoctor.facts import Checkpoint, Stored
 from ivdoctor.modelfiles import Tensor, Torn, Unreadable, read_checkpoint, reading, tensors
 from ivdoctor.modelfiles import header as headers
+from ivdoctor.modelfiles.dtypes import DTYPES
 from ivdoctor.modelfiles.header import read_header
 from ivdoctor.testing import a_safetensors_file
 
@@ -63,11 +64,11 @@ def test_a_file_is_read_to_the_byte(tmp_path: Path) -> None:
 
 def test_every_dtype_of_the_format_is_counted_by_its_width(tmp_path: Path) -> None:
     """Those of four and six bits too."""
-    (tmp_path / "model.safetensors").write_bytes(a_safetensors_file({kind: (kind, (4, 2)) for kind in headers.DTYPES}))
+    (tmp_path / "model.safetensors").write_bytes(a_safetensors_file({kind: (kind, (4, 2)) for kind in DTYPES}))
 
     found = {one.dtype: one.bytes for one in read_checkpoint(str(tmp_path)).stored}
 
-    assert found == dict(headers.DTYPES.values())
+    assert found == dict(DTYPES.values())
     assert {"float8_e4m3fn": 8, "float4_e2m1fn_x2": 4, "float6_e2m3": 6, "bool": 8, "complex64": 64}.items() <= found.items()
 
 
@@ -380,7 +381,7 @@ def test_a_damaged_file_is_called_torn_only_where_the_library_agrees(damage: lis
             safetensors.deserialize(bytes(content))
 
 
-@given(st.lists(st.tuples(st.sampled_from(sorted(headers.DTYPES)), st.lists(st.integers(0, 4), max_size=3)), max_size=5))
+@given(st.lists(st.tuples(st.sampled_from(sorted(DTYPES)), st.lists(st.integers(0, 4), max_size=3)), max_size=5))
 def test_whatever_is_whole_is_counted_whole(kinds: list[tuple[str, list[int]]]) -> None:
     """Every byte of the data belongs to a tensor, every tensor is counted once."""
     wanted = {f"t{number}": (kind, (2, *shape)) for number, (kind, shape) in enumerate(kinds) if not kind.startswith(("F6", "F4"))}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ivdoctor.facts import Checkpoint
 from ivdoctor.modelfiles import Tensor, read_checkpoint
-from ivdoctor.modelfiles.header import DTYPES
+from ivdoctor.modelfiles.dtypes import DTYPES
 from ivdoctor.modelfiles.roles import kinds_of, stored_of
 from ivdoctor.modelfiles.widths import Width, widths_of
 from ivdoctor.tables import table
