@@ -10,9 +10,10 @@ from .collection import ABOUT_A_MODEL, by_place
 from .engine import judge
 from .evidence import judged as meant
 from .facts import Anatomy, Asked, Checkpoint, Model, Packages, Place
+from .fates import fate
 from .finding import Finding, Severity
 from .gate import Answer
-from .kernels import engine_row, quantised_as
+from .kernels import OWN_LOADER, engine_row, quantised_as
 from .modelfiles import Nothing, Unreadable, read_config
 from .outcome import Outcome, known
 from .plugins import Plugins, plugins
@@ -115,9 +116,9 @@ def _support(place: Place, facts: Mapping[type, Any]) -> str:
     asked, model, checkpoint = facts[Asked], facts.get(Model), facts.get(Checkpoint)
     dtype = meant(asked, model, checkpoint, facts.get(Packages))
     if model and model.quantization:
-        format = (model.quantised.format if model.quantised else "") or quantised_as(model.quantization, checkpoint)
-        row = engine_row(asked.engine or "transformers", format, place)
-        return f"{format or model.quantization}: {row.outcome}" if row else say("{format} unknown", format=format or model.quantization)
+        format = quantised_as(model.quantization, checkpoint, model.quantised)
+        found = fate(model, checkpoint, place, facts.get(Packages)) if asked.engine in OWN_LOADER else engine_row(asked.engine, format, place)
+        return f"{format or model.quantization}: {found.outcome}" if found else say("{format} unknown", format=format or model.quantization)
     if dtype is None:
         return say("dtype unknown")
     row = engine_row(asked.engine, dtype, place) if asked.engine else None

@@ -6,10 +6,9 @@ from .evidence import BARRED, fp16_range
 from .facts import Anatomy, Asked, Checkpoint, Half, Model, Native, Packages, Place, release
 from .families import Family, family_of
 from .fates import fate
+from .kernels import OWN_LOADER
 from .systems import recipe_of, system_of
 from .text import say
-
-OWN_LOADER = ("", "transformers")
 
 
 def undecided(

@@ -14,6 +14,9 @@ EngineName = Literal["transformers", "vllm", "sglang", "tensorrt-llm"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 """The engines of `engines.csv`."""
 
+OWN_LOADER = ("", "transformers")
+"""Engines that load a model as transformers does, which is also meant where none is named; the others have implementations of their own."""
+
 FORMATS = ("fp32", "fp16", "bf16", "fp8", "int8", "int4", "awq", "gptq", "bnb-int8", "bnb-4bit", "mxfp4", "nvfp4", "gguf")
 """The formats of `engines.csv`, in the order they are shown."""
 
@@ -110,7 +113,7 @@ def quantised_as(method: str, checkpoint: Checkpoint | None, quantised: Quantisa
     """
     if quantised and quantised.format:
         return quantised.format
-    stored = {one.dtype for one in checkpoint.stored} if checkpoint else set()
+    stored = {one.dtype for one in checkpoint.stored if one.role != "scales"} if checkpoint else set()
     return next((word for dtype, word in PACKED.get(method, ()) if dtype in stored), QUANTISED.get(method, ""))
 
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 from .evidence import loads_as
 from .facts import HALVES, SHORT_NAME, Anatomy, Asked, Cache, Checkpoint, Half, Model, Packages, Place, Stored, release
-from .kernels import engine_row, quantised_as
+from .fates import fate
+from .kernels import OWN_LOADER, engine_row, quantised_as
 
 CAST = frozenset({"float64", "float32", "float16", "bfloat16"})
 """What a loader casts; integers and packed formats stay as they are stored."""
@@ -17,9 +18,6 @@ Of the memory, for weights and cache: the runtime and what passes through the la
 
 Source: vLLM's `gpu_memory_utilization` is 0.9 where none is given (its documentation; 0.92 in some releases).
 """
-
-OWN_LOADER = ("", "transformers")
-"""The engine that is asked about where none is named."""
 
 COMPRESSES = (5, 23)
 """
@@ -104,17 +102,21 @@ def loaded_as(place: Place, asked: Asked, model: Model | None, checkpoint: Check
     return next((one for one in halves if row and one == row.auto), found or "auto")
 
 
-def expands(place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None) -> bool:
-    """Whether the loader or the engine expands quantised weights there, by the tables."""
-    format = quantised_as(model.quantization, checkpoint, model.quantised) if model else ""
-    row = engine_row(asked.engine or "transformers", format, place) if format else None
+def expands(place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None = None) -> bool:
+    """Whether the loader or the engine expands quantised weights there, by the tables: transformers by the method, an engine by the format."""
+    if model is None or not model.quantization:
+        return False
+    if asked.engine in OWN_LOADER:
+        found = fate(model, checkpoint, place, packages)
+        return found is not None and found.outcome == "dequantised"
+    row = engine_row(asked.engine, quantised_as(model.quantization, checkpoint, model.quantised), place)
     return row is not None and row.outcome == "dequantised"
 
 
 def held(weights: Weights, place: Place, asked: Asked, *, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None) -> int:
     """Bytes that the weights take there once the model runs: as loaded, or expanded where that is what becomes of them."""
     dtype = loaded_as(place, asked, model, checkpoint, packages)
-    if weights.packed and expands(place, asked, model, checkpoint):
+    if weights.packed and expands(place, asked, model, checkpoint, packages):
         return weights.dequantised * (2 if dtype == "fp32" else 1)
     return weights.loaded(dtype)
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from .facts import Asked, Model, Native, Package, Packages, Version
+from .finding import Severity
+from .gate import Answer
 from .outcome import Outcome
 from .report import Report
 
@@ -23,14 +25,18 @@ PLACES = ("T4", "V100", "A100-80", "RTX 4090", "H100", "8xH200", "zen3-64GB")
 SUPPOSED = {"compressed-tensors": "0.15.0", "torch": "2.13.0", "transformers": "5.23.0"}
 """What is supposed to be installed, so that the table does not change with the machine that writes it."""
 
-BRIEF = {
-    "IVD201": "no bf16",
-    "IVD303": "too large",
-    "IVD320": "its code needs transformers {pin}",
-    "IVD325": "CUDA only",
-    "IVD504": "refused by the engine",
+WORDS = {
+    "IVD201": "bf16",
+    "IVD303": "size",
+    "IVD320": "code",
+    "IVD321": "code",
+    "IVD322": "inputs",
+    "IVD324": "pins",
+    "IVD325": "CUDA",
+    "IVD330": "cache",
+    "IVD503": "engine",
 }
-"""What an error is about, in a word or two."""
+"""What a finding is about, in a word that the README explains; another is told by its code."""
 
 
 def report(config: Path, target: str, engine: str = "") -> Report:
@@ -81,14 +87,16 @@ def table(folder: Path, style: str = "github") -> str:
 
 
 def cell(report: Report) -> str:
-    """`ready`, `ready (2 warnings)`, `no: too large`, or `unknown`."""
-    errors = [one for one in report.findings if one.severity == "error"]
+    """`ready`, `ready (inputs)` with what warns, `no: size` with what stands against it, or `unknown`."""
+    errors, warnings = (
+        ", ".join(dict.fromkeys(WORDS.get(one.code, one.code) for one in report.findings if one.severity is level))
+        for level in (Severity.ERROR, Severity.WARNING)
+    )
     if errors:
-        return "no: " + ", ".join(dict.fromkeys(BRIEF.get(one.code, one.code) for one in errors))
-    if report.verdict != "ready":
+        return f"no: {errors}"
+    if report.verdict is not Answer.READY:
         return "unknown"
-    warnings = [one.code for one in report.findings if one.severity == "warning"]
-    return f"ready ({', '.join(dict.fromkeys(warnings))})" if warnings else "ready"
+    return f"ready ({warnings})" if warnings else "ready"
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from .facts import HALVES, Anatomy, Asked, Checkpoint, Model, Packages, Place
-from .memory import OWN_LOADER, SHARE, WIDTHS, Keeping, Weights, devices, expands, keeping, loaded_as, room_of, weights_of
+from .kernels import OWN_LOADER
+from .memory import SHARE, WIDTHS, Keeping, Weights, devices, expands, keeping, loaded_as, room_of, weights_of
 from .report import Grid, GridCell
 from .text import say
 
@@ -22,7 +23,7 @@ def grids(place: Place, facts: Mapping[type, Any], asked: Asked) -> Iterator[Gri
     meant = loaded_as(place, asked, model, checkpoint, packages)
     context = model.context if kept and model.context else 0
     lengths = tuple(dict.fromkeys(filter(None, (USUAL, context)))) if kept else ()
-    expanded = weights.packed and expands(place, asked, model, checkpoint)
+    expanded = weights.packed and expands(place, asked, model, checkpoint, packages)
     rows = [
         _row(name, size, place, _in(kept, dtype, meant), lengths, meant=dtype == meant and not expanded)
         for name, dtype, size in _formats(weights, model)

@@ -7,13 +7,13 @@ The standard library alone; no weight is read, nothing is unpickled, and bad inp
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .config import described, name_of, read_config
+from .config import described, folder_of, name_of, read_config
 from .reading import Nothing, Torn, Unreadable
 
 if TYPE_CHECKING:
-    from .checkpoint import folder_of, read_checkpoint, tensors
+    from .checkpoint import read_checkpoint, tensors
     from .header import Tensor
-    from .single import is_single, read_single
+    from .single import read_single
 
 __all__ = [
     "Nothing",
@@ -22,7 +22,6 @@ __all__ = [
     "Unreadable",
     "described",
     "folder_of",
-    "is_single",
     "name_of",
     "read_checkpoint",
     "read_config",
@@ -32,8 +31,6 @@ __all__ = [
 
 LATER = {
     "Tensor": "header",
-    "folder_of": "checkpoint",
-    "is_single": "single",
     "read_checkpoint": "checkpoint",
     "read_single": "single",
     "tensors": "checkpoint",

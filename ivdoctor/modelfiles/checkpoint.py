@@ -9,10 +9,10 @@ from functools import cache, partial
 from ..facts import Checkpoint, Role, Stored
 from ..facts.checkpoint import order
 from ..text import say
-from .config import CONFIG, read_config
+from .config import read_config
 from .header import Tensor, read_header
 from .layout import MOST_TENSORS, Layout, layout_of
-from .reading import Nothing, Torn, Unreadable, is_folder, opened, shown, size_of
+from .reading import Nothing, Torn, Unreadable, opened, shown, size_of
 from .roles import stored_of
 from .widths import Width, widths_of
 
@@ -21,21 +21,6 @@ MOST_HEADERS = 256 * 2**20
 
 MOST_FOREIGN = 100
 """Globals of pickles that are named."""
-
-
-def folder_of(path: str) -> str:
-    """
-    The folder whose weights belong to what the user named.
-
-    Raises:
-        Nothing: it is not there, or is a configuration by itself.
-        Unreadable: the way there is closed.
-    """
-    if is_folder(path):
-        return path
-    if os.path.basename(path) != CONFIG:
-        raise Nothing(say("only a configuration was named, and no folder with weights"))
-    return os.path.dirname(path) or os.curdir
 
 
 def read_checkpoint(folder: str) -> Checkpoint:

@@ -26,12 +26,12 @@ def read_config(path: str) -> dict[str, Any]:
         Unreadable: it is too large, no regular file, no JSON, or no object.
     """
     folder = is_folder(path)
-    lone = _lone_gguf(path) if folder else path if path.endswith(GGUF_END) else ""
+    lone = _lone_gguf(path) if folder else path if path.lower().endswith(GGUF_END) else ""
     if lone:
         from .single import gguf_config
 
         return gguf_config(lone)
-    if not folder and path.endswith(".safetensors"):
+    if not folder and path.lower().endswith(".safetensors"):
         raise Nothing(say("weights alone, and no configuration: name their folder"))
     file = CONFIG if folder else os.path.basename(path)
     config = parsed(small(os.path.join(path, CONFIG) if folder else path, file, LARGEST), file)
@@ -54,6 +54,21 @@ def described(path: str) -> None:
     except Nothing:
         if not os.path.lexists(os.path.join(path, ADAPTER_CONFIG)):
             raise
+
+
+def folder_of(path: str) -> str:
+    """
+    The folder whose weights belong to what the user named.
+
+    Raises:
+        Nothing: it is not there, or is a configuration by itself.
+        Unreadable: the way there is closed.
+    """
+    if is_folder(path):
+        return path
+    if os.path.basename(path) != CONFIG:
+        raise Nothing(say("only a configuration was named, and no folder with weights"))
+    return os.path.dirname(path) or os.curdir
 
 
 def _lone_gguf(folder: str) -> str:

@@ -8,15 +8,8 @@ from .checkpoint import of_layout
 from .layout import GGUF, Layout
 from .reading import opened
 
-SAFETENSORS = ".safetensors"
-
 MOST_PARTS = 1_000
 """Files of a split one that are looked at."""
-
-
-def is_single(path: str) -> bool:
-    """Whether it is named as such a file is."""
-    return (GGUF.fullmatch(os.path.basename(path)) is not None or path.endswith(SAFETENSORS)) and not os.path.isdir(path)
 
 
 def read_single(path: str) -> Checkpoint:

@@ -126,10 +126,11 @@ def _distributions() -> Iterator[_Metadata]:
 
 
 def _is_archive(entry: str) -> bool:
-    """As Python imports from."""
+    """Whether it has the directory of a zip, which stands at its end."""
     try:
         with open(entry, "rb") as file:
-            return file.read(4) == b"PK\x03\x04"
+            file.seek(max(0, os.path.getsize(entry) - 2**16))
+            return b"PK\x05\x06" in file.read()
     except (OSError, ValueError):
         return False
 

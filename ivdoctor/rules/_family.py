@@ -8,9 +8,6 @@ from ..lines import class_name, from_pretrained
 from ..text import say
 from ._remedies import caveat, elsewhere
 
-OWN_LOADER = ("", "transformers")
-"""Engines that load a model as transformers does; the others have implementations of their own."""
-
 
 def wanted_here(dtype: Half, place: Place, asked: Asked, fp16: Range) -> Half:
     """The format in question where the place computes in it or it was asked for by name on a CPU; else its other half format, else fp32."""

@@ -7,9 +7,9 @@ from typing import Literal
 from ..evidence import BARRED, Range
 from ..facts import TORCH_NAME, Asked, Cast, Half, Host, Model, Packages, Place
 from ..finding import Fix
-from ..kernels import engine_row
+from ..kernels import OWN_LOADER, engine_row
 from ..lines import class_name, from_pretrained
-from ..memory import OWN_LOADER, SHARE, Weights, devices
+from ..memory import SHARE, Weights, devices
 from ..text import say
 from ..titles import Accelerator, known
 from ._remedies import caveat, elsewhere, range_of, untried

@@ -6,11 +6,12 @@ from ..evidence import judged
 from ..facts import TORCH_NAME, Asked, Cast, Checkpoint, Half, Model, Native, Packages, Place, Torch
 from ..families import Family, family_of
 from ..finding import Fix, Problem, Severity
+from ..kernels import OWN_LOADER
 from ..lines import class_name, from_pretrained
 from ..rule import rule
 from ..systems import system_of
 from ..text import say, share
-from ._family import OWN_LOADER, one_variable, wanted_here
+from ._family import one_variable, wanted_here
 from ._remedies import caveat, elsewhere, range_of, untried
 from ._weights import CAST
 

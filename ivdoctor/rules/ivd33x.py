@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from ..facts import Anatomy, Asked, Checkpoint, Model, Packages, Place
 from ..finding import Fix, Problem, Severity
-from ..memory import OWN_LOADER, SHARE, Keeping, held, keeping, room_of, weights_of
+from ..kernels import OWN_LOADER
+from ..memory import SHARE, Keeping, held, keeping, room_of, weights_of
 from ..rule import rule
 from ..text import say
 from ._remedies import elsewhere

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from ..facts import HALVES, TORCH_NAME, Anatomy, Asked, Cast, Checkpoint, Host, Model, Packages, Place
 from ..finding import Fix, Problem, Severity
+from ..kernels import OWN_LOADER
 from ..lines import class_name, from_pretrained
-from ..memory import OWN_LOADER, Weights, expands, loaded_as, room_of, weights_of
+from ..memory import Weights, expands, loaded_as, room_of, weights_of
 from ..rule import rule
 from ..text import count, say, share
 from ._quantised import cast_lines
@@ -171,7 +172,7 @@ def model_does_not_fit(
                 packages=packages,
                 cast=cast,
                 host=host,
-                expanded=weights.packed and expands(place, asked, model, checkpoint),
+                expanded=weights.packed and expands(place, asked, model, checkpoint, packages),
             )
         ),
     )

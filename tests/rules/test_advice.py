@@ -9,7 +9,9 @@ import pytest
 from ivdoctor.engine import judge
 from ivdoctor.facts import (
     HALVES,
+    Adapter,
     Amp,
+    Anatomy,
     Asked,
     Cast,
     Checkpoint,
@@ -21,6 +23,7 @@ from ivdoctor.facts import (
     Kept,
     Mismatch,
     Model,
+    Native,
     Packages,
     Place,
     Precision,
@@ -85,7 +88,7 @@ def about(place: Place, asked: Asked, *others: object) -> Iterator[Finding]:
     facts |= {type(one): one for one in others}
     for verdict in judge(plugins().rules, facts, place=place.name):
         assert not verdict.error
-        assert not verdict.skipped or {Driver, Model, Checkpoint, Failure} & {need for _, need in verdict.rule.needs}
+        assert not verdict.skipped or {Adapter, Anatomy, Checkpoint, Driver, Failure, Model, Native} & {need for _, need in verdict.rule.needs}
         yield from verdict.findings
 
 
