@@ -26,44 +26,41 @@ def undecided(
     if model is None:
         yield say("the model was not run: {title} is not here", title=place.title)
         return
+    system = system_of(model)
+    if system and system.unknown:
+        yield say("unknown of {model}: {what}", model=model.name, what=system.unknown)
+    if asked.engine in OWN_LOADER:
+        yield from _by_transformers(place, asked, dtype, model, checkpoint, packages, native)
+    elif recipe_of(model, asked.engine, place) is None:
+        yield say(
+            "the model was not run: {title} is not here, and that {engine} serves {model} there is documented nowhere that ivdoctor knows",
+            engine=asked.engine,
+            model=model.name,
+            title=place.title,
+        )
     if not _sized(checkpoint, anatomy):
         yield say("how much memory {model} takes is not known", model=model.name)
     elif not place.memory_mib:
         yield say("whether {model} fits is not known: the memory of {title} is not", model=model.name, title=place.title)
-    system = system_of(model)
-    if system and system.unknown:
-        yield say("unknown of {model}: {what}", model=model.name, what=system.unknown)
-    if asked.engine not in OWN_LOADER:
-        if recipe_of(model, asked.engine, place) is None:
-            yield say(
-                "that {engine} serves {model} on {title} is documented nowhere that ivdoctor knows",
-                engine=asked.engine,
-                model=model.name,
-                title=place.title,
-            )
-        return
-    yield from _by_transformers(place, asked, dtype, model, checkpoint, packages, native)
 
 
 def _by_transformers(  # noqa: PLR0917  # private, called once
     place: Place, asked: Asked, dtype: Half | None, model: Model, checkpoint: Checkpoint | None, packages: Packages | None, native: Native | None
 ) -> Iterator[str]:
     family = family_of(model)
+    if model.quantization:
+        yield from _quantised(place, model, checkpoint, packages)
+    elif dtype is None:
+        yield say("nobody can say in which format the model would be loaded: name one with --dtype")
+    elif not _ran(family, dtype, asked, packages):
+        yield _unseen(place, dtype, model, family, packages)
     if model.remote_code:
         yield say("{model} brings code of its own, which is not run", model=model.name)
     elif native is not None and not native.known:
         yield say("transformers {version} does not know {type}", version=native.version, type=model.model_type)
     elif native is None and not (family and family.native_since not in ("", "?")):
         yield say("whether transformers knows {type} could not be looked up", type=model.model_type or say("the model's type"))
-    if model.quantization:
-        yield from _quantised(place, model, checkpoint, packages)
-        return
-    if dtype is None:
-        yield say("nobody can say in which format the model would be loaded: name one with --dtype")
-        return
-    if not _ran(family, dtype, asked, packages):
-        yield _unseen(place, dtype, model, family, packages)
-    if dtype == "fp16" and fp16_range(model.model_type, None, asked.limits) not in ("fits", "stays", *BARRED):
+    if dtype == "fp16" and not model.quantization and fp16_range(model.model_type, None, asked.limits) not in ("fits", "stays", *BARRED):
         yield say("whether {model} stays within float16's range is not known", model=model.name)
 
 

@@ -51,7 +51,7 @@ def test_what_needs_no_torch_may_answer_in_this_process() -> None:
         first, second, third = visit(opened, "good", "raises", "good")
         assert (first.status, second.status, third.status) == ("ok", "failed", "ok")
         assert second.reason.startswith("ValueError: no good")
-        assert first.fact["pid"] == third.fact["pid"] == os.getpid()
+        assert first.fact.pid == third.fact.pid == os.getpid()
         with pytest.raises(KeyboardInterrupt):
             visit(opened, "is_interrupted")
 

@@ -22,8 +22,12 @@ from ivdoctor.testing import a_cast, a_checkpoint, a_mismatch, a_model, a_place,
 
 T4, V100, P40, A100 = target("T4"), target("V100"), target("P40"), target("A100")
 HERE = [a_place("sm_75", "Tesla T4"), a_place("sm_70", "Tesla V100-SXM2-32GB")]
-RUN_FP16 = "model = model.half()\npixel_values = pixel_values.half()"
+RUN = """\
+dtype = torch.{dtype}
+model = LlamaForCausalLM.from_pretrained(path, dtype=dtype)
+{inputs} = {inputs}.to(model.device, dtype)"""
 RUN_FP32 = "model = model.float()\npixel_values = pixel_values.float()"
+RUN_FP16 = RUN.format(dtype="float16", inputs="inputs")
 UNKNOWN = "(fp16 ends at 65504, and whether this model stays below is unknown: test it)"
 
 EVERY = [target(row["id"]) for row in table("architectures") if row["id"] and not row["match"]]
@@ -105,8 +109,11 @@ CASTS: dict[Range, tuple[str, Cast | None]] = {
 @pytest.mark.parametrize(
     ("fp16", "advice"),
     [
-        ("unknown", [(f"Use float16 for model and input {UNKNOWN}", RUN_FP16)]),
-        ("overflows", [("Use float32 for model and input", RUN_FP32)]),
+        ("unknown", [(f"Load the model and cast inputs with one variable, float16 {UNKNOWN}", RUN_FP16)]),
+        (
+            "overflows",
+            [("Load the model and cast pixel_values with one variable, float32", RUN.format(dtype="float32", inputs="pixel_values"))],
+        ),
         (
             "fits",
             [
@@ -132,7 +139,14 @@ def test_ivd201_fires_with_float16_and_its_end_for_a_family_that_is_known_to_sta
     """What is known of a family is no run of the model."""
     (found,) = findings(bf16_emulated, place, a_model(model_type="gemma4"))
     assert [fix.code for fix in found.fixes] == [RUN_FP16]
-    assert found.fixes[0].title.startswith("Use float16 for model and input (fp16 ends at 65504")
+    assert found.fixes[0].title.startswith("Load the model and cast inputs with one variable, float16 (fp16 ends at 65504")
+
+
+@pytest.mark.parametrize("place", [T4, target("Ascend 910A")], ids=lambda place: place.title)
+def test_ivd201_casts_no_quantised_weights(place: Place) -> None:
+    """Neither to float16 nor to float32: no line of code at all."""
+    (found,) = findings(bf16_emulated, place, a_model(quantization="compressed-tensors"))
+    assert [(fix.kind, fix.code) for fix in found.fixes] == [("hardware", "")]
 
 
 def halves(text: str) -> bool:
