@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, fields
 from functools import cache
 
-from .facts import HALVES, Half, Model
+from .facts import HALVES, Half, Model, release
 from .tables import table
 
 CELLS = {
@@ -66,17 +66,20 @@ class Family:
 
     def fits(self, version: str) -> bool | None:
         """Whether this release of transformers runs its code; None where no restriction is known, or the version is none."""
-        from packaging.specifiers import SpecifierSet
-        from packaging.version import InvalidVersion, Version
-
-        try:
-            return SpecifierSet(self.loads_with).contains(Version(version), prereleases=True) if self.loads_with else None
-        except InvalidVersion:
-            return None
+        found = release(version)
+        return all(_meets(found, one) for one in self.loads_with.split(",")) if self.loads_with and found else None
 
     def runs(self, model_dtype: Half, input_dtype: Half) -> bool | None:
         """Whether this cell of the 3x3 runs; None where it was not measured."""
         return (model_dtype, input_dtype) in CELLS[self.cells] if self.cells else None
+
+
+def _meets(version: tuple[int, ...], clause: str) -> bool:
+    """One clause of a requirement, by the release's numbers; the import of packaging would cost a tenth of judging a configuration."""
+    sign, wanted = clause.strip()[:2].rstrip("0123456789"), release(clause.strip().lstrip("<>=!"))
+    longest = max(len(version), len(wanted))
+    one, other = ((*numbers, *(0,) * (longest - len(numbers))) for numbers in (version, wanted))
+    return {"<": one < other, "<=": one <= other, ">": one > other, ">=": one >= other, "==": one == other, "!=": one != other}[sign]
 
 
 def family_of(model: Model) -> Family | None:

@@ -61,9 +61,8 @@ def rule(
 
     def register(check: Check) -> Rule:
         where = f"{check.__code__.co_filename}:{check.__code__.co_firstlineno}"
-        hints = get_type_hints(check)
-        hints.pop("return", None)
-        parameters = list(inspect.signature(check).parameters)
+        hints = _hints(check)
+        parameters = list(check.__code__.co_varnames[: check.__code__.co_argcount + check.__code__.co_kwonlyargcount])
         untyped = [name for name in parameters if name not in hints]
         if not re.fullmatch(r"[A-Z]{3,8}\d{3}", code):
             raise TypeError(f"{where}: {code!r} is not a rule code: capital letters and three digits")
@@ -90,6 +89,15 @@ def rule(
         )
 
     return register
+
+
+def _hints(check: Check) -> dict[str, Any]:
+    """The annotations but for the result's; where they are types already, and not their names, nothing has to be evaluated."""
+    hints: dict[str, Any] = dict(check.__annotations__)
+    if any(isinstance(hint, str) for hint in hints.values()):
+        hints = get_type_hints(check)
+    hints.pop("return", None)
+    return hints
 
 
 def _fact(hint: Any) -> type:

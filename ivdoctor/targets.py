@@ -3,7 +3,6 @@
 import re
 from functools import cache
 
-from . import printed
 from .facts import Place
 from .processors import processor, processors
 from .tables import architecture, capabilities, capability, derived, newest, table
@@ -38,6 +37,7 @@ class AmbiguousTarget(LookupError):
         super().__init__(say("{name} may be any of these, whose formats differ: {choices}", name=repr(name[:LONGEST]), choices=", ".join(choices)))
 
 
+@cache
 def target(name: str) -> Place:
     """
     The place that a name means, with `8x` before it for a count.
@@ -81,6 +81,8 @@ def _found(name: str) -> tuple[Accelerator, str] | None:
         return one, "" if exact(name) else _beside(one, fitting(name))
     if found := _architecture(name) or _least(name, fitting(name)) or _sized(name) or _slice(name) or _virtual(name) or _entry(name):
         return found
+    from . import printed  # patterns for what tools print; a plain name does not pay for them
+
     bare = printed.title(name)
     if bare != name and (found := _found(bare)):
         return found
@@ -167,6 +169,8 @@ def _sized(name: str) -> tuple[Accelerator, str] | None:
 
 def _slice(name: str) -> tuple[Accelerator, str] | None:
     """A MIG instance has its board's formats, and the memory that its profile says."""
+    from . import printed
+
     part = printed.MIG.fullmatch(name.strip()) if len(name) <= LONGEST else None
     fits = fitting(part[1]) if part else ()
     whole = known(part[1]) if part else None
@@ -180,6 +184,8 @@ def _slice(name: str) -> tuple[Accelerator, str] | None:
 
 def _virtual(name: str) -> tuple[Accelerator, str] | None:
     """A vGPU has its board's formats; letters behind the board's number tell its form, and where they are no product's they are dropped."""
+    from . import printed
+
     part = printed.VGPU.fullmatch(" ".join(name.split())) if len(name) <= LONGEST else None
     if not part:
         return None
@@ -206,6 +212,8 @@ def _part(whole: Accelerator, product: str, memory_gib: float) -> Accelerator:
 
 def _entry(name: str) -> tuple[Accelerator, str] | None:
     """A line of lspci: a product of its chip's, or the chip's architecture where the tables have none of its products."""
+    from . import printed
+
     entry = printed.entry(name)
     if not entry:
         return None

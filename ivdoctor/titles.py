@@ -66,7 +66,7 @@ def known(title: str) -> Accelerator | None:
     A title that leaves the memory out, as an RTX 3060's does, stands for the size that the table gives it: of several the least.
     """
     words, sizes = parted(title, SIZE)
-    fits = [(len(least), one) for one, core, least, most in names(SIZE) if core == words and least <= sizes <= most]
+    fits = [(len(least), one) for one, core, least, most in names(SIZE, words) if core == words and least <= sizes <= most]
     return max(fits, key=lambda fit: fit[0])[1] if fits else None
 
 
@@ -79,7 +79,7 @@ def exact(title: str) -> bool:
 def fitting(name: str) -> tuple[Accelerator, ...]:
     """Every product that the name fits without words of LEFT_OUT, as in the table."""
     words, loose = parted(name, LEFT_OUT)
-    return tuple(dict.fromkeys(one for one, core, _, most in names(LEFT_OUT) if core == words and loose <= most)) if words else ()
+    return tuple(dict.fromkeys(one for one, core, _, most in names(LEFT_OUT, words) if core == words and loose <= most)) if words else ()
 
 
 def of_architecture(row: dict[str, str], product: str = "") -> Accelerator:
@@ -97,9 +97,14 @@ def of_architecture(row: dict[str, str], product: str = "") -> Accelerator:
 
 
 @cache
-def names(loose: re.Pattern[str]) -> tuple[tuple[Accelerator, tuple[str, ...], frozenset[str], frozenset[str]], ...]:
-    """Every product once for each of its names: the words that stand in order, and the loose ones that a title must have and may have."""
-    parts = [(one, BRANDS[one.vendor], *parted(name, loose)) for one, aliases in _products() for name in (one.product, *aliases)]
+def names(loose: re.Pattern[str], words: tuple[str, ...] = ()) -> tuple[tuple[Accelerator, tuple[str, ...], frozenset[str], frozenset[str]], ...]:
+    """
+    Every product once for each of its names: the words that stand in order, and the loose ones that a title must have and may have.
+
+    Args:
+        words: only products with a name in which each of these may be spelled, and perhaps others: taking all of them apart takes its time.
+    """
+    parts = [(one, BRANDS[one.vendor], *parted(name, loose)) for one, aliases in _products(words) for name in (one.product, *aliases)]
     return tuple((one, core, own - brand, own | brand | _sizes(one, own)) for one, brand, core, own in parts)
 
 
@@ -111,9 +116,14 @@ def parted(name: str, loose: re.Pattern[str]) -> tuple[tuple[str, ...], frozense
     return tuple(word for word in told if not loose.fullmatch(word)), frozenset(word for word in told if loose.fullmatch(word))
 
 
-@cache
-def _products() -> tuple[tuple[Accelerator, tuple[str, ...]], ...]:
-    return tuple((_accelerator(row), tuple(filter(None, row["aliases"].split(";")))) for row in table("accelerators"))
+def _products(words: tuple[str, ...]) -> tuple[tuple[Accelerator, tuple[str, ...]], ...]:
+    spelled = [(word, *(other for other, same in SAME.items() if same == word)) for word in words]
+    near = [
+        row
+        for row in table("accelerators")
+        if not spelled or all(any(one in f"{row['product']};{row['aliases']}".lower() for one in spellings) for spellings in spelled)
+    ]
+    return tuple((_accelerator(row), tuple(filter(None, row["aliases"].split(";")))) for row in near)
 
 
 def _accelerator(one: dict[str, str]) -> Accelerator:

@@ -105,3 +105,13 @@ def test_any_model_has_a_row_about_it_or_none(model_type: str, name: str) -> Non
     """Whatever it is called."""
     family = family_of(a_model(model_type=model_type, name=name))
     assert family is None or family.model_type == model_type
+
+
+def test_a_requirement_is_read_as_packaging_reads_it() -> None:
+    """Every requirement of the table and some more, with releases on both sides of each."""
+    specifiers = pytest.importorskip("packaging.specifiers")
+    wanted = {row["loads_with"] for row in table("families") if row["loads_with"]} | {"==4.40.1", ">=4.37,<5", "!=4.50.0,>4.40", "<=4.57"}
+    releases = ("4.30.0", "4.33.3", "4.34.0", "4.37.2", "4.40.1", "4.43.4", "4.44.0", "4.48.0", "4.49.0", "4.50.0", "4.52.0", "4.57", "4.57.3", "5.0.0", "5.23.0")
+    for clause in wanted:
+        for version in releases:
+            assert Family(model_type="x", loads_with=clause, source="test").fits(version) is specifiers.SpecifierSet(clause).contains(version), (clause, version)

@@ -112,6 +112,10 @@ COMPOSED: dict[str, Towers] = {
 }
 
 
+WHOLE = {"internvl_chat": ("internvl_chat", ("", "InternVLChatModel"))}
+"""Repositories' own code: a function of `composed`, and the classes it counts, whose head is inside."""
+
+
 def weights(config: Mapping[str, Any]) -> tuple[Weight, ...]:
     """
     Every weight of the class that the configuration names, or of the one that its family usually is.
@@ -172,6 +176,12 @@ def _composed(module: Module, sizes: Sizes, towers: Towers, architecture: object
 
 
 def _other(module: Module, sizes: Sizes, model_type: str, architecture: object) -> None:
+    if model_type in WHOLE:
+        name, known = WHOLE[model_type]
+        if architecture not in known:
+            raise _uncounted(architecture)
+        getattr(import_module(".composed", __package__), name)(module, sizes)
+        return
     from .others import OTHERS
 
     classes = OTHERS.get(model_type)

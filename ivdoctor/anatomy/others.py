@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..text import say
-from . import composed, encoders, pairs, vision
+from . import encoders, pairs, vision
 from .audio import wav2vec2
 from .sizes import Sizes
 from .weight import Module, Unknown
@@ -197,6 +197,5 @@ OTHERS: dict[str, dict[str, Builder]] = {
         **_each(partial(_written, make=pairs.t5, name="MT5", body=""), "", "MT5ForConditionalGeneration", "MT5Model"),
         "MT5EncoderModel": _plain(pairs.t5_encoder),
     },
-    "internvl_chat": _each(_plain(composed.internvl_chat), "", "InternVLChatModel"),
 }
 """By `model_type` and class; the empty name is the usual one."""

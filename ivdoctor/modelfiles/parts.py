@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ..facts import Quantisation
 from .dtypes import DTYPES
 from .reading import shown
 
@@ -72,6 +73,16 @@ def quantization_of(part: Config) -> str:
             older = "bitsandbytes" if config.get("load_in_8bit") or config.get("load_in_4bit") else "unknown"
             return text_of(config.get("quant_method")) or older
     return ""
+
+
+def quantised_by(parts: Iterable[Config]) -> Quantisation | None:
+    """What the first quantised part says of it; most models are not, and do not pay for reading its dialects."""
+    quantised = next(filter(quantization_of, parts), None)
+    if quantised is None:
+        return None
+    from .quantisation import quantisation_of
+
+    return quantisation_of(quantised)
 
 
 def text_of(value: object) -> str:

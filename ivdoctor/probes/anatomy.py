@@ -3,8 +3,7 @@
 from ..anatomy import Unknown, laid_out, weights
 from ..facts import Anatomy, Asked, Stored
 from ..modelfiles import Nothing, name_of, read_config
-from ..modelfiles.parts import VOCABULARY, Config, count_of, dtype_of, main_part, parts_of, text_of
-from ..modelfiles.quantisation import quantisation_of
+from ..modelfiles.parts import VOCABULARY, Config, count_of, dtype_of, main_part, parts_of, quantised_by, text_of
 from ..probe import Absent, probe
 from ..systems import system_named
 from ..text import say
@@ -25,7 +24,7 @@ def anatomy(asked: Asked) -> Anatomy:
     main = main_part(parts)
     writes = [main] if count_of(main, VOCABULARY) else []
     dtype = next(filter(None, map(dtype_of, [config, *writes, *parts])), "")
-    quantised = next(filter(None, map(quantisation_of, [config, main])), None)
+    quantised = quantised_by([config, main])
     nested = any(
         isinstance(block := part.get("quantization_config"), dict) and block.get("bnb_4bit_use_double_quant") is True for part in (config, main)
     )

@@ -6,8 +6,7 @@ from typing import Any
 from ..facts import Asked, Model
 from ..modelfiles import Nothing, name_of, read_config
 from ..modelfiles.cache import cache_of, tied_of
-from ..modelfiles.parts import LARGEST, LAYERS, VOCABULARY, Config, count_of, dtype_of, main_part, parts_of, quantization_of, text_of
-from ..modelfiles.quantisation import quantisation_of
+from ..modelfiles.parts import LARGEST, LAYERS, VOCABULARY, Config, count_of, dtype_of, main_part, parts_of, quantised_by, quantization_of, text_of
 from ..probe import Absent, probe
 from ..text import say
 
@@ -42,7 +41,7 @@ def model(asked: Asked) -> Model:
         remote_code=any(bool(part.get("auto_map")) for part in parts),
         code=_code(parts),
         quantization=next(filter(None, map(quantization_of, [config, main])), ""),
-        quantised=next(filter(None, map(quantisation_of, [config, main])), None),
+        quantised=quantised_by([config, main]),
         hidden_size=count_of(main, HIDDEN),
         layers=count_of(main, LAYERS),
         head_dim=_head_dim(main),

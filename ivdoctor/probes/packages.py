@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import unquote, urlparse
 
 from ..facts import Package, Packages, Version
 from ..probe import probe
@@ -164,7 +163,12 @@ def _source(distribution: _Metadata) -> str:
         origin = json.loads(distribution.read_text("direct_url.json") or "{}")
         if not origin["dir_info"]["editable"]:
             return ""
-        path = unquote(urlparse(origin["url"]).path)
-    except (OSError, ValueError, KeyError, TypeError):
+        path = _decoded(origin["url"].removeprefix("file://"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
     return os.path.realpath(path[1:] if os.name == "nt" else path)  # file:///C:/source
+
+
+def _decoded(path: str) -> str:
+    """`%20` is a blank. The import of urllib.parse, and of what that imports, would cost more than all else here."""
+    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), path.encode()).decode(errors="surrogateescape")

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivdoctor.anatomy import Unknown, laid_out, total, weights
-from ivdoctor.anatomy.families import COMPOSED, DECODERS
+from ivdoctor.anatomy.families import COMPOSED, DECODERS, WHOLE
 from ivdoctor.anatomy.others import OTHERS
 from ivdoctor.anatomy.sizes import Sizes
 from ivdoctor.modelfiles.quantisation import quantisation_of
 
-FAMILIES = sorted({*DECODERS, *COMPOSED, *OTHERS})
+FAMILIES = sorted({*DECODERS, *COMPOSED, *OTHERS, *WHOLE})
 FIELDS = sorted({field for one in FAMILIES for field in Sizes({}, one).defaults})
 PARTS = ("text_config", "vision_config", "audio_config", "llm_config")
 

@@ -153,7 +153,7 @@ def test_ivd322_is_silent(facts: tuple[Any, ...]) -> None:
 # --- IVD323
 
 
-def test_ivd323_tells_what_the_published_demo_does() -> None:
+def test_ivd323_fires_with_what_the_published_demo_does() -> None:
     """And what to write in its place."""
     (found,) = findings(published_code_fixes_a_dtype, INTERNVIDEO)
     assert ".half()" in found.message
