@@ -64,6 +64,9 @@ print((time.process_time() - ready) / (imported - began))
 OPERATORS_BOUND = 0.3
 
 
+CONFIG = Path(__file__).parents[1] / "tests" / "systems" / "InternVideo2_5_Chat_8B.json"
+
+
 def _model() -> Path:
     """A small model's folder: its configuration and one file of weights."""
     folder = Path(tempfile.mkdtemp())
@@ -86,6 +89,7 @@ def main() -> int:
         "check": [str(console), "check"],
         "check --snapshot": [str(console), "check", "--snapshot", str(snapshot)],
         "check --target": [str(console), "check", "--target", "T4", "--dtype", "bf16"],
+        "check CONFIG": [str(console), "check", str(CONFIG), "--target", "T4"],
         "targets": [str(console), "targets"],
         "census": [str(console), "census", str(_model())],
         "targets T4": [str(console), "targets", "T4"],
@@ -103,6 +107,7 @@ def main() -> int:
         ("check", "import torch", "peak", 1.4),
         ("check --snapshot", "--help", "cpu", 3.0),
         ("check --target", "--help", "cpu", 4.0),
+        ("check CONFIG", "--help", "cpu", 4.0),
         ("targets", "--help", "cpu", 3.0),
         ("census", "--help", "cpu", 3.0),
         ("targets T4", "--help", "cpu", 3.0),

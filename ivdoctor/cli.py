@@ -86,9 +86,10 @@ def check(formats: tuple[str, ...], output: str | None, fail_on: str, **given: A
     """
     Look at this machine, reproduce the InternVideo2.5 failure in miniature, try its remedies, and report.
 
-    With MODEL, a folder that holds a Hugging Face model with safetensors, also run that model in fp32, cast it, run it again and compare.
+    With MODEL, a folder that holds a Hugging Face model with safetensors, also run that model in fp32, cast it, run it again and compare. Of a
+    config.json, a GGUF file or an adapter (PEFT) the files are read and nothing is run.
 
-    With --target nothing is looked at or run here: the verdict is about hardware that is elsewhere, from tables with their sources.
+    With --target nothing is looked at or run here but MODEL's files: the verdict is about hardware that is elsewhere, from tables with their sources.
     """
     from .checkup import check as run
     from .gate import FailOn

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import codec
-from .facts import Anatomy, Asked, Checkpoint, Model, Native, Packages, Place
+from .facts import Adapter, Anatomy, Asked, Checkpoint, Model, Native, Packages, Place
 from .outcome import Outcome, subject_of
 from .places import places
 from .probe import ROOMS, Probe
 from .rooms import Answer, Job, Rooms
 from .text import say
 
-ABOUT_A_MODEL = (Model, Checkpoint, Anatomy, Packages, Native)
+ABOUT_A_MODEL = (Adapter, Model, Checkpoint, Anatomy, Packages, Native)
 """What is looked at where hardware that is not here is asked about: this machine is not judged, and nothing runs on it."""
 
 

@@ -9,7 +9,7 @@ from ..finding import Fix, Problem, Severity
 from ..kernels import OWN_LOADER
 from ..lines import class_name, from_pretrained
 from ..rule import rule
-from ..systems import system_of
+from ..systems import recipe_of, recipes_of, system_of
 from ..text import say, share
 from ._family import one_variable, wanted_here
 from ._remedies import caveat, elsewhere, range_of, untried
@@ -315,3 +315,40 @@ def weights_of_several_dtypes(checkpoint: Checkpoint) -> Iterator[Problem]:
             say("{dtype}: {tensors} tensors, {count} weights", dtype=one.dtype, tensors=one.tensors, count=one.parameters) for one in floats
         ),
     )
+
+
+@rule("IVD328", severity=Severity.NOTE, confidence="likely")
+def documented_hardware(model: Model, asked: Asked, place: Place) -> Iterator[Problem]:
+    """
+    On which hardware the engine is documented to serve this model.
+
+    From the recipes of the engine and the model's own documentation. A target that no recipe takes in may serve it all the same, and nobody has said so;
+    one that a recipe takes in is what a yes for a model that was not run rests on.
+
+    ## Fix
+    Take the recipe's arguments.
+    """
+    if asked.engine in OWN_LOADER:
+        return
+    rows = [row for row in recipes_of(model) if row["engine"] == asked.engine]
+    found = recipe_of(model, asked.engine, place)
+    if found:
+        yield Problem(
+            message=say("{engine} is documented to serve {model} on {title}", engine=asked.engine, model=model.name, title=place.title),
+            evidence=tuple(filter(None, (found.note, *(say("needs {package}", package=one) for one in found.packages), found.source))),
+            fixes=(
+                Fix(
+                    title=say("As documented"),
+                    kind="command",
+                    command=f"vllm serve PATH {found.arguments}".rstrip() if asked.engine == "vllm" else found.arguments,
+                    trial=elsewhere(place, say("no engine was started")),
+                ),
+            ),
+        )
+    elif rows:
+        yield Problem(
+            message=say(
+                "{engine} is documented to serve {model} on other hardware than {title}", engine=asked.engine, model=model.name, title=place.title
+            ),
+            evidence=tuple(f"{row['source']} ({row['date']})" for row in rows),
+        )

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from ivdoctor.facts import Asked, Native, Packages, Version
+from ivdoctor.facts import Asked, Native, Packages, Quantisation, Version
 from ivdoctor.finding import Severity
 from ivdoctor.rules.ivd32x import (
     architecture_unknown,
+    documented_hardware,
     inputs_are_not_cast,
     its_own_code_names_a_device,
     loaded_wider_than_stored,
@@ -249,3 +250,35 @@ def test_ivd327_fires_on_mixed_weights() -> None:
 def test_ivd327_is_silent(checkpoint: Any) -> None:
     """Scales, packed words and integers are no second dtype of weights."""
     assert findings(weights_of_several_dtypes, checkpoint) == []
+
+
+# --- IVD328
+
+
+KIMI = a_model(
+    name="Kimi-K2-Thinking",
+    model_type="kimi_k2",
+    quantization="compressed-tensors",
+    quantised=Quantisation(method="compressed-tensors", format="int4"),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "command"),
+    [
+        ("8xH200", "is documented to serve Kimi-K2-Thinking on H200 SXM 141GB", "vllm serve PATH -tp 8 --trust-remote-code"),
+        ("A100-80", "is documented to serve Kimi-K2-Thinking on other hardware than A100 SXM4 80GB", ""),
+    ],
+)
+def test_ivd328_fires_with_the_recipe(name: str, said: str, command: str) -> None:
+    """Its arguments where it takes in the hardware; elsewhere what it is about."""
+    (found,) = findings(documented_hardware, KIMI, Asked(engine="vllm"), target(name))
+    assert said in found.message
+    assert any("8x H200" in line for line in found.evidence)
+    assert [fix.command for fix in found.fixes] == ([command] if command else [])
+
+
+@pytest.mark.parametrize(("model", "asked"), [(KIMI, Asked()), (KIMI, Asked(engine="sglang")), (a_model(), Asked(engine="vllm"))])
+def test_ivd328_is_silent(model: Any, asked: Any) -> None:
+    """Where no engine is named, or no recipe is about it."""
+    assert findings(documented_hardware, model, asked, target("8xH200")) == []
