@@ -16,15 +16,20 @@ output = model(**inputs)"""
 """The floating inputs in the model's own dtype; what is no tensor stays as it is."""
 
 
-def from_pretrained(kind: str, path: str, dtype: str, packages: Packages | None, *, older: bool = False, more: str = "") -> str:
+def from_pretrained(  # in the order of the call
+    kind: str, path: str, dtype: str, packages: Packages | None, model: Model | None = None, *, older: bool = False, more: str = ""
+) -> str:
     """
     The call, its dtype under the name that the installed transformers knows.
 
     Args:
-        older: write the older name where the version is not known; 5.23 takes it too.
+        model: one with code of its own is loaded with it, and with the older name, which its days' releases and 5.23 take.
+        older: write the older name where the version is not known.
     """
     version = packages.version("transformers") if packages else None
     old = release(version) < RENAMED if version else older
+    if model and model.remote_code:
+        old, more = True, f"{more}, trust_remote_code=True"
     return f"{kind}.from_pretrained({path}, {'torch_dtype' if old else 'dtype'}={dtype}{more})"
 
 

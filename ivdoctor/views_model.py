@@ -20,6 +20,8 @@ def model_line(model: Model) -> str:
     if model.quantization:
         how = " ".join(dict.fromkeys(filter(None, (model.quantization, model.quantised.dialect if model.quantised else ""))))
         parts.append(say("quantised by {method}", method=how))
+    if model.tied:
+        parts.append(say("its head shares the embedding's weights"))
     if model.remote_code:
         parts.append(say("names code of its own"))
     return ", ".join(parts)
@@ -66,7 +68,7 @@ def adapter_line(adapter: Adapter) -> str:
 def shares(stored: tuple[Stored, ...]) -> str:
     """`bfloat16 8,030,261,248`; what is packed or scales says so."""
     words = {"weights": "", "packed": say(" packed"), "scales": say(" scales")}
-    return ", ".join(f"{one.dtype}{words[one.role]} {one.parameters:,}" for one in stored)
+    return ", ".join(f"{one.dtype}{words[one.role]} {one.parameters:,}" for one in stored if one.parameters)
 
 
 def about(facts: Mapping[type, Any]) -> Iterator[Line]:

@@ -78,7 +78,7 @@ def loading(dtype: str, model: Model | None, packages: Packages | None = None, c
 
     With the cast of the inputs, where the model in that format was seen to raise without.
     """
-    line = f"model = {from_pretrained(class_name(model, cast), 'path', f'torch.{TORCH_NAME[dtype]}', packages)}"
+    line = f"model = {from_pretrained(class_name(model, cast), 'path', f'torch.{TORCH_NAME[dtype]}', packages, model)}"
     return fed(line, dtype, cast)
 
 

@@ -22,13 +22,12 @@ def one_variable(use: Half, model: Model, place: Place, family: Family | None, p
     """Model and inputs from one name, so that they cannot differ."""
     inputs = family.input if family and family.input.isidentifier() else "inputs"
     older = bool(family and family.loads_with)  # its code is of the days of `torch_dtype`, which newer releases take too
-    more = ", trust_remote_code=True" if model.remote_code else ""
     return Fix(
         title=say("Load the model and cast {inputs} with one variable, {dtype}", inputs=inputs, dtype=TORCH_NAME[use]) + caveat(use, place, fp16),
         action="cast-input",
         code=(
             f"dtype = torch.{TORCH_NAME[use]}\n"
-            f"model = {from_pretrained(class_name(model), 'path', 'dtype', None if older else packages, older=older, more=more)}\n"
+            f"model = {from_pretrained(class_name(model), 'path', 'dtype', None if older else packages, model, older=older)}\n"
             f"{inputs} = {inputs}.to(model.device, dtype)"
         ),
         trial=elsewhere(place, say("the model was not run")),

@@ -53,7 +53,7 @@ def _meant(asked: Asked, model: Model) -> str:
 
 
 def _load(dtype: str, model: Model, packages: Packages | None) -> str:
-    return f"model = {from_pretrained(class_name(model), 'path', dtype, packages)}"
+    return f"model = {from_pretrained(class_name(model), 'path', dtype, packages, model)}"
 
 
 def _imposed(model: Model, place: Place, asked: Asked, checkpoint: Checkpoint | None, packages: Packages | None, fp16: Range) -> Iterator[Problem]:
@@ -156,7 +156,7 @@ def _bitsandbytes(model: Model, place: Place, asked: Asked, packages: Packages |
             Fix(
                 title=say("Set what it computes in, before it is loaded") + (caveat("fp16", place, fp16) if dtype == "float16" else ""),
                 action="load-dtype",
-                code=COMPUTED.format(dtype=dtype, loaded=from_pretrained(kind, "path", '"auto"', packages, more=", config=config")),
+                code=COMPUTED.format(dtype=dtype, loaded=from_pretrained(kind, "path", '"auto"', packages, model, more=", config=config")),
                 trial=elsewhere(place, say("that the layers take it was measured on a CPU")),
             ),
         ),

@@ -67,7 +67,7 @@ class Short:
 
     def load(self, dtype: str, more: str = "") -> str:
         """The line that loads it."""
-        return f"model = {from_pretrained(class_name(self.model, self.cast), 'path', dtype, self.packages, more=more)}"
+        return f"model = {from_pretrained(class_name(self.model, self.cast), 'path', dtype, self.packages, self.model, more=more)}"
 
 
 def ways(short: Short) -> tuple[Fix, ...]:

@@ -130,7 +130,7 @@ def _kept_packed(
         fixes.append(Fix(title=title, kind="command", action="version", command=command, trial=untried(say("ivdoctor installs nothing"))))
     if model.quantization == "compressed-tensors" and format == "fp8" and native and native.outcome == "native" and place.dtypes.fp8_e4m3 == "native":
         more = ", quantization_config=CompressedTensorsConfig(use_optimized_inference=True)"
-        code = OPTIMISED.format(loaded=from_pretrained(class_name(model, cast), "path", '"auto"', packages, more=more))
+        code = OPTIMISED.format(loaded=from_pretrained(class_name(model, cast), "path", '"auto"', packages, model, more=more))
         title = say("Ask transformers 5.23 for its fp8 kernels: layers that it has one for stay packed")
         fixes.append(Fix(title=title, action="kernel", code=code, trial=elsewhere(place, say("its kernels are not tried here"))))
     return (*fixes, *served(model, checkpoint, place, fp16), another(place, fp16))

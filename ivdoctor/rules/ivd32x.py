@@ -284,7 +284,7 @@ def loaded_wider_than_stored(model: Model, checkpoint: Checkpoint, asked: Asked,
             Fix(
                 title=say("Name the dtype when loading") + caveat(use, place, fp16),
                 action="load-dtype",
-                code=f"model = {from_pretrained(class_name(model), 'path', f'torch.{TORCH_NAME[use]}', packages)}",
+                code=f"model = {from_pretrained(class_name(model), 'path', f'torch.{TORCH_NAME[use]}', packages, model)}",
                 trial=untried(say("it is a line of the caller's code")),
             ),
         ),

@@ -196,8 +196,8 @@ def pickled_checkpoint(checkpoint: Checkpoint) -> Iterator[Problem]:
     """
     The only weights are pickled files.
 
-    Unpickling can run code that the file brings along, and such files say nothing of dtypes and sizes before they are loaded.
-    ivdoctor does not open them: what depends on the stored weights is not judged.
+    Unpickling can run code that the file brings along. ivdoctor unpickles nothing: of files that torch wrote since 1.6 it reads the listing and what the
+    opcodes name, which tells dtypes and sizes; older ones tell nothing before they are loaded, and what depends on that is not judged.
 
     Source: pytorch.org/docs, torch.load and its `weights_only` (2026-11-23).
 
@@ -207,7 +207,7 @@ def pickled_checkpoint(checkpoint: Checkpoint) -> Iterator[Problem]:
     if checkpoint.format != "pickle":
         return
     yield Problem(
-        message=say("the weights are {count} pickled file(s), {size}, and were not opened", count=checkpoint.files, size=gib(checkpoint.bytes)),
+        message=say("the weights are {count} pickled file(s), {size}, and were not unpickled", count=checkpoint.files, size=gib(checkpoint.bytes)),
         fixes=(
             Fix(
                 title=say("Convert each file to safetensors once"),
@@ -268,7 +268,7 @@ def quantised_model_must_not_be_cast(model: Model, asked: Asked, packages: Packa
         fixes=(
             Fix(
                 title=say("Leave the dtype to the configuration, and cast nothing afterwards"),
-                code=f"""model = {from_pretrained(class_name(model), "path", '"auto"', packages)}""",
+                code=f"""model = {from_pretrained(class_name(model), "path", '"auto"', packages, model)}""",
                 trial=untried(say("its kernels are not tried here")),
             ),
         ),
@@ -304,7 +304,7 @@ def dtype_of_config_and_weights_differ(model: Model, checkpoint: Checkpoint, ask
         fixes=(
             Fix(
                 title=say("Name the dtype when loading"),
-                code=f"model = {from_pretrained(class_name(model), 'path', f'torch.{stored.dtype}', packages)}",
+                code=f"model = {from_pretrained(class_name(model), 'path', f'torch.{stored.dtype}', packages, model)}",
                 trial=untried(say("it is a line of the caller's code")),
             ),
         ),

@@ -254,7 +254,7 @@ def test_ivd304_fires_on_pickled_weights() -> None:
     """With their size, and without having opened them."""
     (one,) = findings(pickled_checkpoint, replace(PICKLED, files=2))
     assert one.severity is Severity.WARNING
-    assert one.message == "the weights are 2 pickled file(s), 15.0 GiB, and were not opened"
+    assert one.message == "the weights are 2 pickled file(s), 15.0 GiB, and were not unpickled"
     assert one.fixes[0].code == CONVERT
 
 
