@@ -157,12 +157,12 @@ def test_weights_that_do_not_match_the_configuration_are_never_ready(doctor: Any
     assert "the model was not run on cpu" in run.out
 
 
-def test_an_unknown_architecture_is_undetermined(doctor: Any, copied: Callable[..., Path]) -> None:
-    """With what transformers said."""
+def test_an_unknown_architecture_is_a_no(doctor: Any, copied: Callable[..., Path]) -> None:
+    """transformers cannot load it: by its source files, and not after an import of it."""
     run = doctor("check", str(copied(model_type="sparkling", architectures=["SparklingModel"])))
 
-    assert run.code == 3
-    assert "sparkling" in run.out.splitlines()[-1]
+    assert run.code == 1
+    assert "does not know the model type sparkling" in run.out.splitlines()[-1]
 
 
 def test_a_repositorys_own_code_never_runs(doctor: Any, copied: Callable[..., Path], tmp_path: Path) -> None:

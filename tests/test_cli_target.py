@@ -122,12 +122,12 @@ def test_with_a_target_no_process_is_started_and_nothing_heavy_imported(doctor: 
 
 
 def test_of_a_model_its_files_are_read_and_the_packages_listed(doctor: Any, watched: Callable[[], str], bf16_model: str) -> None:
-    """In rooms of their own, and without torch in any of them."""
+    """Without torch anywhere."""
     run = doctor("check", bf16_model, "--target", "T4", "--torch", "2.6+cu124", "--format", "json")
     subjects = json.loads(run.out)["subjects"]
 
     assert (run.code, run.err) == (1, "")
-    assert set(subjects) == {"model", "checkpoint", "packages", "torch"}
+    assert set(subjects) == {"adapter", "anatomy", "checkpoint", "model", "native", "packages", "torch"}
     assert subjects["torch"]["fact"]["version"] == "2.6.0+cu124", "the one that was named, and not one that is installed"
     assert "torch" not in watched()
 
@@ -223,7 +223,7 @@ def test_a_model_is_judged_in_its_own_format_and_never_ready_where_it_was_not_ru
 
     assert (t4.code, t4.errors) == (1, ["IVD201"])
     assert (a100.code, a100.errors) == (3, [])
-    assert a100.report["reason"] == "by the tables alone: the model was not run: A100 SXM4 40GB is not here"
+    assert a100.report["reason"].startswith("by the tables alone: the model was not run: A100 SXM4 40GB is not here")
     assert (fp16.code, fp16.errors) == (3, [])
 
 

@@ -111,7 +111,26 @@ def test_a_requirement_is_read_as_packaging_reads_it() -> None:
     """Every requirement of the table and some more, with releases on both sides of each."""
     specifiers = pytest.importorskip("packaging.specifiers")
     wanted = {row["loads_with"] for row in table("families") if row["loads_with"]} | {"==4.40.1", ">=4.37,<5", "!=4.50.0,>4.40", "<=4.57"}
-    releases = ("4.30.0", "4.33.3", "4.34.0", "4.37.2", "4.40.1", "4.43.4", "4.44.0", "4.48.0", "4.49.0", "4.50.0", "4.52.0", "4.57", "4.57.3", "5.0.0", "5.23.0")
+    releases = (
+        "4.30.0",
+        "4.33.3",
+        "4.34.0",
+        "4.37.2",
+        "4.40.1",
+        "4.43.4",
+        "4.44.0",
+        "4.48.0",
+        "4.49.0",
+        "4.50.0",
+        "4.52.0",
+        "4.57",
+        "4.57.3",
+        "5.0.0",
+        "5.23.0",
+    )
     for clause in wanted:
         for version in releases:
-            assert Family(model_type="x", loads_with=clause, source="test").fits(version) is specifiers.SpecifierSet(clause).contains(version), (clause, version)
+            assert Family(model_type="x", loads_with=clause, source="test").fits(version) is specifiers.SpecifierSet(clause).contains(version), (
+                clause,
+                version,
+            )

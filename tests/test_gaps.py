@@ -110,7 +110,8 @@ def test_a_model_is_never_run_on_a_target() -> None:
     place, asked = target("T4"), Asked(targets=("T4",), model="/models/one")
 
     for model in (a_model(), Unknown(reason="config.json is no JSON")):
-        assert list(untold(place, {Asked: asked, Model: model})) == ["the model was not run: Tesla T4 is not here"]
+        first, *_ = untold(place, {Asked: asked, Model: model})
+        assert first.startswith("the model was not run: Tesla T4 is not here")
 
 
 def a_target(**row: Any) -> Place:

@@ -24,11 +24,14 @@ from ivdoctor.testing import (
     a_host,
     a_mismatch,
     a_model,
+    a_native,
     a_place,
     a_precision,
     a_torch,
     a_torch_without_cuda,
+    an_adapter,
     an_amp,
+    an_anatomy,
     an_environ,
     an_nvml_device,
     an_operation,
@@ -123,11 +126,11 @@ def test_every_fact_that_a_rule_can_need_has_a_builder() -> None:
         type(one)
         for one in (
             *(a_host(), a_cpu(), a_driver(), a_gpu(), a_torch(), some_packages(), an_environ(), a_place(), a_precision(), a_mismatch()),
-            *(a_model(), a_checkpoint(), a_cast(), an_amp(), a_failure()),
+            *(a_model(), a_checkpoint(), an_anatomy(), an_adapter(), a_native(), a_cast(), an_amp(), a_failure()),
         )
     }
     parts = {"Attempt", "Cell", "Device", "DtypeRow", "NvmlDevice", "Operation", "Package", "Site", "Switch", "Towers", "Trial", "Variable", "Asked"}
-    parts |= {"CastRun", "Drift", "Fed", "Frame", "Kept", "Limits", "Misuse", "Operand", "Rounding", "Step", "Stored"}
+    parts |= {"Cache", "CastRun", "Drift", "Fed", "Frame", "Kept", "Limits", "Misuse", "Operand", "Quantisation", "Rounding", "Step", "Stored"}
     known = {kind for name in facts.__all__ if dataclasses.is_dataclass(kind := getattr(facts, name)) and name not in parts}
     assert known == made
 

@@ -30,7 +30,7 @@ from .machine import (
     switches,
 )
 from .mismatch import a_mismatch
-from .model import a_checkpoint, a_model, a_safetensors_file, some_weights
+from .model import a_checkpoint, a_model, a_native, a_safetensors_file, an_adapter, an_anatomy, some_weights
 from .rules import findings, recorded, verdict
 
 __all__ = [
@@ -46,12 +46,15 @@ __all__ = [
     "a_host",
     "a_mismatch",
     "a_model",
+    "a_native",
     "a_place",
     "a_precision",
     "a_safetensors_file",
     "a_torch",
     "a_torch_without_cuda",
+    "an_adapter",
     "an_amp",
+    "an_anatomy",
     "an_environ",
     "an_nvml_device",
     "an_operation",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from ..facts import Checkpoint, Model, Stored
+from ..facts import Adapter, Anatomy, Checkpoint, Model, Native, Stored, Version
 from ..modelfiles.dtypes import DTYPES
 
 PARAMETERS = 8_030_261_248
@@ -34,6 +34,22 @@ def a_checkpoint(*stored: Stored, **changes: Any) -> Checkpoint:
     held = stored or (some_weights(),)
     checkpoint = Checkpoint(format="safetensors", files=4, bytes=sum(one.bytes for one in held) + 40000, stored=held)
     return replace(checkpoint, **changes)
+
+
+def an_anatomy(*stored: Stored, **changes: Any) -> Anatomy:
+    """The weights of `a_model` in bfloat16, counted from its configuration, unless others are given."""
+    return replace(Anatomy(how="arithmetic", stored=stored or (some_weights(),)), **changes)
+
+
+def an_adapter(**changes: Any) -> Adapter:
+    """A LoRA of rank 16 in float32 for a base that is at hand, in bfloat16."""
+    stored = (Stored(dtype="float32", tensors=128, parameters=13_631_488, bytes=54_525_952),)
+    return replace(Adapter(method="LORA", base="org/base", rank=16, stored=stored, base_dtype="bfloat16"), **changes)
+
+
+def a_native(model_type: str = "llama", **changes: Any) -> Native:
+    """Transformers 5.23, which knows this type."""
+    return replace(Native(version=Version("5.23.0"), model_type=model_type, known=True), **changes)
 
 
 def some_weights(dtype: str = "bfloat16", parameters: int = PARAMETERS, width: float = 2, **changes: Any) -> Stored:
