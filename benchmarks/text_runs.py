@@ -5,6 +5,7 @@ The formats in which the language models of transformers run, measured: every ty
 and a decoder takes one more step with its cache. Every type has a process of its own: one that hangs or takes all memory has no row.
 """
 
+import contextlib
 import csv
 import inspect
 import multiprocessing
@@ -38,18 +39,22 @@ HEADS = (
 LARGEST = 450_000_000
 """Parameters of a model that is built."""
 
-PATIENCE = 90
+PATIENCE = 60
 """Seconds for a type."""
 
-COLUMNS = ("model_type", "class", "fp32", "fp16", "bf16", "source", "date")
+COLUMNS = ("model_type", "class", "fp32", "fp16", "bf16", "transformers", "source", "date")
 
 
 def classes(model_type: str) -> list[Any]:
     """Those that take ids and nothing that floats but what they compute themselves."""
     names = [value for mapping in HEADS if (value := getattr(modeling_auto, mapping).get(model_type))]
     flat = [name for value in names for name in ([value] if isinstance(value, str) else value)]
-    found = [getattr(transformers, name) for name in dict.fromkeys(flat)]
-    return [one for one in found if "input_ids" in (takes := inspect.signature(one.forward).parameters) and not set(FLOATS) & set(takes)]
+    found = []
+    for name in dict.fromkeys(flat):
+        with contextlib.suppress(ImportError, AttributeError):  # it wants another library
+            takes = set(inspect.signature(getattr(transformers, name).forward).parameters)
+            found += [getattr(transformers, name)] if "input_ids" in takes and not set(FLOATS) & takes else []
+    return found
 
 
 def built(model_type: str) -> tuple[Any, Any, dict[str, Any]] | None:
@@ -100,6 +105,7 @@ def measured(model_type: str) -> dict[str, str]:
             row[name] = "ran"
         except Exception as error:  # noqa: BLE001  # whatever it raises is the result
             row[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    row["transformers"] = transformers.__version__
     versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
     row["source"] = f"measured: {versions}, benchmarks/text_runs.py, on a tiny random model"
     return row | {"date": time.strftime("%Y-%m-%d")}
@@ -128,7 +134,10 @@ def main() -> None:
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(target=child, args=(model_type, theirs))
         process.start()
-        row = ours.recv() if ours.poll(PATIENCE) else {}
+        theirs.close()
+        row: dict[str, str] = {}
+        with contextlib.suppress(EOFError):  # it was killed for memory
+            row = ours.recv() if ours.poll(PATIENCE) else {}
         process.kill()
         process.join()
         rows += [row] if row else []

@@ -33,7 +33,7 @@ def asked_of(**given: Any) -> Any:
     if given.get("inputs"):
         inputs_of(given["inputs"])
     if given.get("model"):
-        _config(given["model"])
+        given["model"] = _model(given["model"])
     places = [place_of(name) for name in given.get("targets") or ()]
     if given.get("torch"):
         _build(given["torch"], places)
@@ -61,13 +61,28 @@ def _fitting(given: dict[str, Any]) -> None:
         raise click.UsageError("--torch is about a --target: here the torch that is installed is judged")
 
 
-def _config(model: str) -> None:
-    from .modelfiles import Unreadable, described
+def _model(name: str) -> str:
+    """The path of what was named: a file or folder, or a repository in the local cache; or one clear line."""
+    import os
 
+    from .modelfiles import Nothing, Unreadable, described
+
+    path = name
+    if not os.path.lexists(name):
+        from .modelfiles.cached import cached
+
+        path = cached(name) or name
     try:
-        described(model)
+        described(path)
     except Unreadable as error:
-        raise click.ClickException(f"{model}: {error}") from error
+        text = str(error).removeprefix(f"{os.path.basename(name)}: ")
+        hint = ""
+        if isinstance(error, Nothing) and not os.path.lexists(name):
+            hint = "; ivdoctor downloads nothing: name a folder, a config.json, or what `ivdoctor census` lists"
+        elif isinstance(error, Nothing) and os.path.isdir(name):
+            hint = ": name one of its files or folders"
+        raise click.ClickException(f"{name}: {text}{hint}") from error
+    return path
 
 
 def _build(text: str, places: list[Any]) -> None:

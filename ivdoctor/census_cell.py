@@ -14,6 +14,7 @@ from .fates import fate
 from .finding import Finding, Severity
 from .gate import Answer
 from .kernels import OWN_LOADER, engine_row, quantised_as
+from .memory import taken_by_itself
 from .modelfiles import Nothing, Unreadable, read_config
 from .outcome import Outcome, known
 from .plugins import Plugins, plugins
@@ -88,7 +89,7 @@ def _word(report: Report, place: Place, facts: Mapping[type, Any], registered: P
     """The verdict first: a bare word is a yes, `no:` a no, and `unknown (...)` says what is known nevertheless."""
     if report.verdict is Answer.NOT_READY:
         causes = ", ".join(dict.fromkeys(_causes(report, place, facts, registered)))
-        more = "" if {"IVD301", SIZE} & {one.code for one in _errors(report)} else f"; {_fit(report, place, facts)}"
+        more = "" if {"IVD301", "IVD330", SIZE} & {one.code for one in _errors(report)} else f"; {_fit(report, place, facts)}"
         return say("no: {causes}", causes=causes) + more
     known_so_far = ", ".join(filter(None, (_support(place, facts), _fit(report, place, facts))))
     return known_so_far if report.verdict is Answer.READY else say("unknown ({known})", known=known_so_far)
@@ -122,6 +123,9 @@ def _support(place: Place, facts: Mapping[type, Any]) -> str:
     if dtype is None:
         return say("dtype unknown")
     row = engine_row(asked.engine, dtype, place) if asked.engine else None
+    other = taken_by_itself(asked.engine, model.model_type if model else "", dtype, place) if asked.engine and asked.dtype == "auto" else dtype
+    if other != dtype:
+        return say("{dtype}: cast to {other}", dtype=dtype, other=other)
     outcome = row.outcome if row else place.dtypes.of(dtype)
     return outcome if outcome == "native" else f"{dtype}: {outcome}"
 

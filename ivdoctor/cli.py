@@ -259,6 +259,8 @@ def census(folders: tuple[str, ...], format: str | None, output: str | None, sor
 
     paths, (asked, judge, probes) = folders_of(folders), bench_of(**wanted)
     target = _file(output) if output else None
+    if target and not format and target.suffix not in ("", ".txt", *SUFFIXES):
+        raise click.UsageError(f"-o {target.name}: the suffix tells the format: {', '.join(SUFFIXES)}; or name it with --format")
     found = ordered(run(paths, asked, judged_for=judge, probes=probes, told=_counting()), sort)
     text = rendered(found, format or (SUFFIXES.get(target.suffix) if target else None) or "table")
     if target:

@@ -3,12 +3,20 @@
 from collections.abc import Iterator
 
 from .evidence import BARRED, fp16_range
-from .facts import Anatomy, Asked, Checkpoint, Half, Model, Native, Packages, Place, release
+from .facts import SHORT_NAME, TORCH_NAME, Anatomy, Asked, Checkpoint, Half, Model, Native, Packages, Place, release
 from .families import Family, family_of
 from .fates import fate
 from .kernels import OWN_LOADER
+from .memory import held, room_of, weights_of
 from .systems import recipe_of, system_of
 from .text import say
+
+WIRED = 2 / 3
+"""
+Of a Mac's memory what Metal recommends at most, where it has no more than 36 GB; the rest is the system's.
+
+Source: recommendedMaxWorkingSetSize as llama.cpp prints it: 10,923 of 16,384 MB, 21,845 of 32,768 (from knowledge, uncertain; 2026-11-23).
+"""
 
 
 def undecided(
@@ -31,17 +39,52 @@ def undecided(
         yield say("unknown of {model}: {what}", model=model.name, what=system.unknown)
     if asked.engine in OWN_LOADER:
         yield from _by_transformers(place, asked, dtype, model, checkpoint, packages, native)
-    elif recipe_of(model, asked.engine, place) is None:
+    else:
+        yield from _by_recipe(place, asked, model)
+    fp16 = fp16_range(model.model_type, None, asked.limits)
+    if dtype == "fp16" and not model.quantization and fp16 in BARRED:
+        yield say("in float16 models of {type} are known to leave its range", type=model.model_type)
+    elif dtype == "fp16" and not model.quantization and fp16 == "unknown":
+        yield say("whether {model} stays within float16's range is not known", model=model.name)
+    if not _sized(checkpoint, anatomy):
+        yield say("how much memory {model} takes is not known", model=model.name)
+    elif not place.memory_mib:
+        yield say("whether {model} fits is not known: the memory of {title} is not", model=model.name, title=place.title)
+    else:
+        yield from _close(place, asked, model, checkpoint, anatomy, packages)
+
+
+def _by_recipe(place: Place, asked: Asked, model: Model) -> Iterator[str]:
+    """What is documented is so with the dtype that the engine takes by itself, or the model's own by name."""
+    if recipe_of(model, asked.engine, place) is None:
         yield say(
             "the model was not run: {title} is not here, and that {engine} serves {model} there is documented nowhere that ivdoctor knows",
             engine=asked.engine,
             model=model.name,
             title=place.title,
         )
-    if not _sized(checkpoint, anatomy):
-        yield say("how much memory {model} takes is not known", model=model.name)
-    elif not place.memory_mib:
-        yield say("whether {model} fits is not known: the memory of {title} is not", model=model.name, title=place.title)
+    elif asked.dtype not in ("auto", SHORT_NAME.get(model.dtype)):
+        yield say(
+            "that {engine} serves {model} on {title} is documented, but not in {dtype}",
+            engine=asked.engine,
+            model=model.name,
+            title=place.title,
+            dtype=TORCH_NAME[asked.dtype],
+        )
+
+
+def _close(  # noqa: PLR0917  # private, called once
+    place: Place, asked: Asked, model: Model, checkpoint: Checkpoint | None, anatomy: Anatomy | None, packages: Packages | None
+) -> Iterator[str]:
+    """Where the weights alone take what the rest needs, a yes would be a guess; what is larger than the memory a finding says."""
+    weights = weights_of(checkpoint, anatomy)
+    needed = held(weights, place, asked, model=model, checkpoint=checkpoint, packages=packages) if weights else 0
+    if needed > room_of(place):
+        yield say(
+            "the weights of {model} take more than nine tenths of {title}: whether the rest fits is not known", model=model.name, title=place.title
+        )
+    elif place.backend == "mps" and needed > WIRED * place.memory_mib * 2**20:
+        yield say("the weights of {model} take more of the memory of {title} than macOS leaves", model=model.name, title=place.title)
 
 
 def _by_transformers(  # noqa: PLR0917  # private, called once
@@ -60,8 +103,6 @@ def _by_transformers(  # noqa: PLR0917  # private, called once
         yield say("transformers {version} does not know {type}", version=native.version, type=model.model_type)
     elif native is None and not (family and family.native_since not in ("", "?")):
         yield say("whether transformers knows {type} could not be looked up", type=model.model_type or say("the model's type"))
-    if dtype == "fp16" and not model.quantization and fp16_range(model.model_type, None, asked.limits) not in ("fits", "stays", *BARRED):
-        yield say("whether {model} stays within float16's range is not known", model=model.name)
 
 
 def _ran(family: Family | None, dtype: Half, asked: Asked, packages: Packages | None) -> bool:

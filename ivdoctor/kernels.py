@@ -161,8 +161,15 @@ def _engine(row: dict[str, str], place: Place) -> Engine:
         message=_filled(row["message"], place),
         instead="" if "float16" in row["instead"].replace("bfloat16", "") and place.dtypes.fp16 in CONVERTED else row["instead"],
         auto=row["auto"],
-        source=f"{row['engine']} {row['versions']}: {row['source']} ({row['date']})",
+        source=_told_by(row),
     )
+
+
+def _told_by(row: dict[str, str]) -> str:
+    """With the version that was read, which many a source begins with."""
+    version = f"{row['engine']} {row['versions']}"
+    told = row["source"] if row["source"].lower().startswith(version) else f"{version}: {row['source']}"
+    return f"{told} ({row['date']})"
 
 
 def _applies(row: dict[str, str], place: Place) -> bool:

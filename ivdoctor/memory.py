@@ -7,7 +7,7 @@ from typing import Literal
 from .evidence import loads_as
 from .facts import HALVES, SHORT_NAME, Anatomy, Asked, Cache, Checkpoint, Half, Model, Packages, Place, Stored, release
 from .fates import fate
-from .kernels import OWN_LOADER, engine_row, quantised_as
+from .kernels import OWN_LOADER, engine_row, family_row, quantised_as
 
 CAST = frozenset({"float64", "float32", "float16", "bfloat16"})
 """What a loader casts; integers and packed formats stay as they are stored."""
@@ -97,9 +97,15 @@ def loaded_as(place: Place, asked: Asked, model: Model | None, checkpoint: Check
         return "auto"
     own = asked.engine in OWN_LOADER
     found = loads_as(model, checkpoint, packages if own else None)
-    row = engine_row(asked.engine, found, place) if found and not own else None
-    halves: tuple[Half, ...] = HALVES
-    return next((one for one in halves if row and one == row.auto), found or "auto")
+    return found if found and own else taken_by_itself(asked.engine, model.model_type, found, place) if found else "auto"
+
+
+def taken_by_itself(engine: str, model_type: str, dtype: Half, place: Place) -> Half:
+    """What an engine makes of weights in this format where none is asked for: another where the place lacks it, or the family does not survive it."""
+    row, halves = engine_row(engine, dtype, place), HALVES
+    found: Half = next((one for one in halves if row and one == row.auto), dtype)
+    family = family_row(engine, model_type, found)
+    return next((one for one in halves if family and one == family["auto"]), found)
 
 
 def expands(place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None, packages: Packages | None = None) -> bool:

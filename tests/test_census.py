@@ -29,6 +29,9 @@ LLAMA: dict[str, Any] = {
     "vocab_size": 100,
     "torch_dtype": "bfloat16",
 }
+LONG = {"num_hidden_layers": 80, "num_key_value_heads": 64, "num_attention_heads": 64, "hidden_size": 8192, "max_position_embeddings": 10**6}
+"""A cache of terabytes."""
+
 WEIGHTS = {"model.norm.weight": ("F32", (64,)), "lm_head.weight": ("BF16", (100, 64))}
 
 
@@ -251,6 +254,21 @@ def test_the_word(tmp_path: Path, build: Build, target: str, begins: str | tuple
     (cell,) = the_row(build(tmp_path / "model"), asked=asked, judged_for=Bench(asked), probes=probes()).cells
 
     assert cell.word.startswith(begins)
+
+
+def test_the_word_of_an_engine_that_casts_by_itself(tmp_path: Path) -> None:
+    """vLLM refuses bfloat16 on a T4 by name alone; a bare refusal in the word would contradict what check says."""
+    asked = Asked(targets=("T4",), engine="vllm")
+    (cell,) = the_row(_small(tmp_path / "model"), asked=asked, judged_for=Bench(asked), probes=probes()).cells
+    assert cell.word.startswith("unknown (bf16: cast to fp16, fits")
+
+
+def test_the_word_of_a_cache_that_does_not_fit(tmp_path: Path) -> None:
+    """It is a no for its size: that the weights fit is not said behind it."""
+    path = a_folder(tmp_path / "model", WEIGHTS, **LONG)
+    asked = Asked(targets=("T4",), engine="vllm")
+    (cell,) = the_row(path, asked=asked, judged_for=Bench(asked), probes=probes()).cells
+    assert cell.word == "no: context does not fit"
 
 
 def test_what_has_no_configuration_is_unknown_on_a_target(tmp_path: Path) -> None:

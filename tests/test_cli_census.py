@@ -171,3 +171,26 @@ main()
 
     assert (done.returncode, done.stderr.strip()) == (130, "interrupted")
     assert [one.name for one in tmp_path.iterdir()] == ["models"]
+
+
+def test_what_census_lists_can_be_checked(doctor: Any, tmp_path: Path) -> None:
+    """A repository in the cache by its name, as the table writes it; and one that is not there is told how to find those that are."""
+    repository = tmp_path / "models--org--name"
+    snapshot = repository / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    (snapshot / "config.json").write_text('{"model_type": "llama", "dtype": "bfloat16"}')
+    there = {"HF_HUB_CACHE": str(tmp_path)}
+
+    assert "org/name@main" in doctor("census", **there).out
+    run = doctor("check", "org/name@main", "--target", "T4", **there)
+    assert (run.code, "org/name" in run.out) == (1, True)
+    assert "what `ivdoctor census` lists" in doctor("check", "org/other", "--target", "T4", **there).err
+
+
+def test_an_unknown_suffix_is_refused(doctor: Any, tmp_path: Path) -> None:
+    """It would be a table in a file that says it is something else."""
+    run = doctor("census", str(tmp_path), "-o", str(tmp_path / "list.html"))
+    assert (run.code, run.out) == (2, "")
+    assert "the suffix tells the format" in run.err

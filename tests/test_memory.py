@@ -95,6 +95,15 @@ def test_the_format_that_the_loader_takes() -> None:
     assert loaded_as(A100, Asked(), a_model(dtype=""), None, new) == "auto"
 
 
+@pytest.mark.parametrize("family", ["gemma2", "gemma3", "glm4"])
+def test_vllm_takes_float32_where_the_family_leaves_float16(family: str) -> None:
+    """On a T4 bfloat16 becomes float16 by itself, and of these families float32, in twice the memory; also where the weights are float16."""
+    vllm = Asked(engine="vllm")
+    for name, dtype, taken in (("T4", "bfloat16", "fp32"), ("A100-80", "bfloat16", "bf16"), ("A100-80", "float16", "fp32")):
+        assert loaded_as(target(name), vllm, a_model(model_type=family, dtype=dtype), None, None) == taken
+    assert loaded_as(target("T4"), vllm, a_model(), None, None) == "fp16"
+
+
 def test_expanded_weights_count_expanded() -> None:
     """transformers expands what compressed-tensors packed, vLLM does not."""
     model = a_model(quantization="compressed-tensors", quantised=Quantisation(method="compressed-tensors", format="int4"))

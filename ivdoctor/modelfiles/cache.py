@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 from ..facts import Cache
+from .cache_defaults import defaults_of
 from .cache_layers import CROSS, KEPT, STATEFUL, WINDOWED, kinds_of, state_of, window_of
 from .parts import LAYERS as ALL_LAYERS
 from .parts import Config, count_of, main_part, parts_of
@@ -18,26 +19,6 @@ HEAD_DIM = ("head_dim", "attention_head_dim", "kv_channels", "d_kv")
 MOST_LAYERS = 4096
 LARGEST = 2**32
 """Numbers of one token: the largest models in public have some millions."""
-
-DEFAULTS = {
-    "mistral": (8, 0),
-    "mixtral": (8, 0),
-    "gemma": (16, 256),
-    "gemma2": (4, 256),
-    "gemma3": (4, 256),
-    "gemma3_text": (4, 256),
-    "gemma3n": (2, 256),
-    "gemma3n_text": (2, 256),
-    "gemma4": (4, 256),
-    "gemma4_text": (4, 256),
-    "glm": (2, 128),
-    "glm4": (2, 128),
-    "gpt_oss": (8, 64),
-    "qwen3": (32, 128),
-    "qwen3_moe": (4, 0),
-    "qwen3_next": (2, 256),
-}
-"""Key/value heads and their size where a configuration leaves them out; 0: as computed. Source: transformers 5.23.0, configuration_*.py (2026-11-23)."""
 
 GENERATES = re.compile(
     r".*(?:ForCausalLM|LMHeadModel|ForConditionalGeneration|ForImageTextToText|ForVision2Seq|ForSpeechSeq2Seq|ChatModel|ChatGLM).*"
@@ -214,7 +195,10 @@ def _groups(part: Config, family: str, heads: int) -> int:
         return 1 if part.get("multi_query", True) else heads
     if part.get("multi_query_attention") is False:
         return heads
-    return _said(part) or (0 if _odd(part) else DEFAULTS.get(family, (heads, 0))[0])
+    if _said(part) or _odd(part):
+        return _said(part)
+    null = any(name in part for name in KEY_VALUE_HEADS)  # which stands for as many as there are heads, and not for the family's default
+    return (0 if null else defaults_of(family)[0]) or heads
 
 
 def _said(part: Config) -> int:
@@ -235,7 +219,7 @@ def _grouped(part: Config, family: str) -> int:
 
 
 def _head_dim(part: Config, family: str, heads: int) -> int:
-    said = count_of(part, HEAD_DIM) or (DEFAULTS.get(family, (0, 0))[1] if "head_dim" not in part else 0)
+    said = count_of(part, HEAD_DIM) or (defaults_of(family)[1] if "head_dim" not in part else 0)
     hidden = count_of(part, HIDDEN)
     return said or (hidden // heads if heads and hidden % heads == 0 else 0)
 

@@ -80,12 +80,12 @@ def _gguf(folder: str, layout: Layout) -> _Read:
 
 
 def _pickled(folder: str, layout: Layout) -> _Read:
-    """Where one file does not say what it holds, nothing is said of the whole: a part of it would be taken for all."""
+    """Where one file does not say what it holds, or nobody says that all are one model, nothing is said of the whole: it would be taken for true."""
     from .pickled import read_pickled
 
     found: list[Stored] = []
     foreign: dict[str, None] = {}
-    known = True
+    known = not layout.several
     for file in layout.files:
         path = os.path.join(folder, file)
         with _kept(file, layout):
@@ -97,6 +97,7 @@ def _pickled(folder: str, layout: Layout) -> _Read:
             except Unreadable:
                 known = False
                 continue
+            known = known and not one.unknown
             found += one.stored
             foreign.update(dict.fromkeys(one.foreign))
     return _together(found) if known else (), tuple(foreign)[:MOST_FOREIGN]

@@ -72,16 +72,17 @@ def folder_of(path: str) -> str:
 
 
 def _lone_gguf(folder: str) -> str:
-    """The first GGUF file of a folder whose weights are such, and that has no configuration; empty for any other."""
+    """The first GGUF file of a folder whose weights are such, and that has no configuration; empty for any other. What sees is no model."""
     if os.path.lexists(os.path.join(folder, CONFIG)):
         return ""
-    from .layout import layout_of
+    from .layout import PROJECTOR, layout_of
 
     try:
         layout = layout_of(folder)
     except Unreadable:
         return ""
-    return os.path.join(folder, min(layout.files)) if layout.format == "gguf" and layout.files else ""
+    files = sorted(layout.files, key=lambda file: (bool(PROJECTOR.search(file)), file))
+    return os.path.join(folder, files[0]) if layout.format == "gguf" and files else ""
 
 
 def _measure(config: dict[str, Any], file: str) -> None:

@@ -24,7 +24,7 @@ UNFINISHED = (".incomplete", ".aria2", ".crdownload", ".part")
 
 KEPT = re.compile(
     r"(?:adapter_)?config\.json|.*\.(?:safetensors|safetensors\.index\.json|bin|pt|pth|ckpt|gguf|incomplete|aria2|crdownload|part)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 """Names that matter; of a million others none is kept."""
 

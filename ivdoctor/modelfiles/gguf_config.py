@@ -64,12 +64,13 @@ EXPERTS = {"deepseek2": "n_routed_experts", "llama": "num_local_experts", "gpt-o
 DEEPSEEK = {"expert_shared_count": "n_shared_experts", "leading_dense_block_count": "first_k_dense_replace"}
 
 
-def config_of(metadata: Mapping[str, Any], tensors: Iterable[Tensor] = ()) -> dict[str, Any]:
+def config_of(metadata: Mapping[str, Any], tensors: Iterable[Tensor] = (), *, whole: bool = True) -> dict[str, Any]:
     """
     What the metadata say, by the keys of a config.json; a size that differs from layer to layer is left out, and nothing is guessed.
 
     Args:
         tensors: of the same file, which tell whether the output's weights are the embedding's, and how many words that has.
+        whole: they are all of the model's: the output's may lie in another part.
     """
     architecture = metadata.get("general.architecture")
     if not isinstance(architecture, str) or not architecture:
@@ -83,7 +84,7 @@ def config_of(metadata: Mapping[str, Any], tensors: Iterable[Tensor] = ()) -> di
     config |= _latent(own) | _scaling(own)
     words = metadata.get("tokenizer.ggml.tokens")
     config |= {} if "vocab_size" in config or not isinstance(words, Many) else {"vocab_size": words.size}
-    return config | _by_tensors(tensors)
+    return config | _by_tensors(tensors, whole=whole)
 
 
 def _one(value: Any) -> Any:
@@ -111,10 +112,11 @@ def _scaling(own: Mapping[str, Any]) -> dict[str, Any]:
     return {"rope_scaling": {"rope_type": kind} | {name: own[key] for key, name in names.items() if own.get(key) is not None}}
 
 
-def _by_tensors(tensors: Iterable[Tensor]) -> dict[str, Any]:
+def _by_tensors(tensors: Iterable[Tensor], *, whole: bool) -> dict[str, Any]:
     """As transformers tells: without `output.weight` the embedding writes too."""
     shapes = {tensor.name: tensor.shape for tensor in tensors}
     embedding = shapes.get("token_embd.weight", ())
     if len(embedding) != 2:  # noqa: PLR2004  # words, and their size
         return {}
-    return {"vocab_size": embedding[0], "tie_word_embeddings": "output.weight" not in shapes}
+    tied = {"tie_word_embeddings": "output.weight" not in shapes} if whole or "output.weight" in shapes else {}
+    return {"vocab_size": embedding[0]} | tied

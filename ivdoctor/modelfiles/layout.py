@@ -16,9 +16,9 @@ Format = Literal["safetensors", "pickle", "gguf", "other"]
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 
-SHARD = re.compile(r"(.{1,200})-(\d{5})-of-(\d{5})\.safetensors")
-PICKLE = re.compile(r"pytorch_model.*\.bin|.*\.(?:pt|pth|ckpt)")
-GGUF = re.compile(r"(.{1,200}?)(?:-(\d{5})-of-(\d{5}))?\.gguf", re.IGNORECASE)
+SHARD = re.compile(r"(.{1,255})-([0-9]{5})-of-([0-9]{5})\.(safetensors|bin)", re.DOTALL)
+PICKLE = re.compile(r"pytorch_model.*\.bin|.*\.(?:pt|pth|ckpt)", re.DOTALL)
+GGUF = re.compile(r"(.{0,255}?)(?:-([0-9]{5})-of-([0-9]{5}))?\.gguf", re.IGNORECASE | re.DOTALL)
 PROJECTOR = re.compile(r"mmproj", re.IGNORECASE)
 """The part of a GGUF model that sees or hears; it is loaded beside the other."""
 
@@ -62,6 +62,8 @@ class Layout:
     """`FILE: reason`."""
     tensors: dict[str, list[str]] = field(default_factory=dict)
     """What the index puts in each file."""
+    several: bool = False
+    """Whether the files may be one model or many."""
 
 
 def layout_of(folder: str) -> Layout:
@@ -104,8 +106,10 @@ def _dangling(path: str) -> bool:
     return False
 
 
-def _named(folder: str, names: frozenset[str]) -> Layout:
-    layout = _safe(folder, names) or _torch(folder, names) or _gguf(names) or _rest(names)
+def _named(folder: str, there: frozenset[str]) -> Layout:
+    """What stands first is what transformers takes first; hidden files are nobody's weights, though macOS leaves one beside each."""
+    names = frozenset(name for name in there if not name.startswith("."))
+    layout = _safe(folder, names) or _torch(folder, names) or _unindexed(names, "safetensors") or _gguf(names) or _rest(names)
     if layout:
         return layout
     below = _below(folder)
@@ -117,10 +121,7 @@ def _named(folder: str, names: frozenset[str]) -> Layout:
 def _safe(folder: str, names: frozenset[str]) -> Layout | None:
     if SINGLE in names and (INDEX not in names or os.path.isfile(os.path.join(folder, SINGLE))):
         return Layout(format="safetensors", files=[SINGLE])
-    if INDEX in names:
-        return _indexed(folder, INDEX, "safetensors", names)
-    safe = sorted(name for name in names if name.endswith(".safetensors"))
-    return _unindexed(safe) if safe else None
+    return _indexed(folder, INDEX, "safetensors", names) if INDEX in names else None
 
 
 def _torch(folder: str, names: frozenset[str]) -> Layout | None:
@@ -132,7 +133,13 @@ def _torch(folder: str, names: frozenset[str]) -> Layout | None:
 def _rest(names: frozenset[str]) -> Layout | None:
     kinds: tuple[tuple[Format, re.Pattern[str]], ...] = (("pickle", PICKLE), ("other", OTHER))
     found = ((kind, [name for name in names if pattern.fullmatch(name) and not TRAINING.fullmatch(name)]) for kind, pattern in kinds)
-    return next((Layout(format=kind, files=files) for kind, files in found if files), None)
+    rest = next((Layout(format=kind, files=files, several=len(files) > 1) for kind, files in found if files), None)
+    return _unindexed(names, "pickle") if rest and rest.format == "pickle" and any(map(_shard_of_torch, rest.files)) else rest
+
+
+def _shard_of_torch(name: str) -> bool:
+    shard = SHARD.fullmatch(name)
+    return bool(shard and shard[1] == "pytorch_model")
 
 
 def _gguf(names: frozenset[str]) -> Layout | None:
@@ -229,19 +236,21 @@ def _plain(name: str) -> bool:
     return 0 < length <= 255 and name not in (".", "..") and not set(name) & set("/\\:\0")  # noqa: PLR2004  # of every usual file system
 
 
-def _unindexed(safe: list[str]) -> Layout:
-    """Shards whose index was not downloaded, or one file of another name than usual."""
-    shards = [match for match in map(SHARD.fullmatch, safe) if match]
+def _unindexed(names: frozenset[str], kind: Literal["safetensors", "pickle"]) -> Layout | None:
+    """Shards whose index was not downloaded, or one file of another name than usual; None where there is neither."""
+    end, stem = ("safetensors", "model") if kind == "safetensors" else ("bin", "pytorch_model")
+    found = sorted(name for name in names if name.endswith(f".{end}"))
+    shards = [match for match in map(SHARD.fullmatch, found) if match]
     sets = {(match[1], match[3]) for match in shards}
-    usual = {one for one in sets if one[0] == "model"} or sets
-    if not sets and len(safe) == 1:
-        return Layout(format="safetensors", files=safe)
+    usual = {one for one in sets if one[0] == stem} or sets
+    if not sets and len(found) <= 1:
+        return Layout(format=kind, files=found) if found else None
     if len(usual) != 1:
-        raise Unreadable(say("{count} safetensors files and no index: which are the model's is unknown", count=len(safe)))
+        raise Unreadable(say("{count} {kind} files and no index: which are the model's is unknown", count=len(found), kind=end))
     ((stem, total),) = usual
     numbers = {int(match[2]) for match in shards if (match[1], match[3]) == (stem, total)}
     begin = 0 if 0 in numbers else 1
     if int(total) > MOST_FILES or max(numbers) >= begin + int(total):
-        raise Unreadable(say("{file}: there can be no such set of files", file=shown(f"{stem}-NNNNN-of-{total}.safetensors")))
-    files = [f"{stem}-{number:05}-of-{total}.safetensors" for number in range(begin, begin + int(total))]
-    return Layout(format="safetensors", files=files, missing=[f"{stem}.safetensors.index.json"])
+        raise Unreadable(say("{file}: there can be no such set of files", file=shown(f"{stem}-NNNNN-of-{total}.{end}")))
+    files = [f"{stem}-{number:05}-of-{total}.{end}" for number in range(begin, begin + int(total))]
+    return Layout(format=kind, files=files, missing=[f"{stem}.{end}.index.json"])

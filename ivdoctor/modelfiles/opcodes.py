@@ -8,13 +8,27 @@ from typing import Any, NamedTuple
 
 from ..text import say
 from .header import MOST
-from .reading import MOST_DIGITS, Refused, Unreadable, shown
+from .reading import LONGEST, MOST_DIGITS, Refused, Unreadable, shown
 
 MOST_OPCODES = 3_000_000
 """Some fifty for each tensor; a few seconds."""
 
+MOST_GLOBALS = 100_000
+"""Times that one is named: a pickler writes each once, and refers to it."""
+
 MOST_DIMENSIONS = 64
 """Of a tensor, by torch."""
+
+ARRAYS = re.compile(r"numpy\.(?:_?core\.multiarray\._reconstruct|_?core\.numeric\._frombuffer)")
+"""What makes an array of numpy's, whose numbers lie in the pickle itself."""
+
+BESIDE = frozenset(
+    [
+        *("exp_avg", "exp_avg_sq", "momentum_buffer", "optimizer", "optimizer_state_dict", "optimizer_states"),
+        *("ema", "ema_model", "ema_state_dict", "model_ema", "state_dict_ema"),
+    ]
+)
+"""Texts of checkpoints that hold more than a model: an optimizer's numbers, or all weights a second time, averaged."""
 
 REBUILT = {
     "torch._utils._rebuild_tensor": -1,
@@ -70,6 +84,8 @@ class Scan(NamedTuple):
     """Each once."""
     foreign: tuple[str, ...]
     """Globals that torch.save does not write for tensors: whoever unpickles it imports or calls them."""
+    beside: str
+    """What it holds besides a model's tensors, by its own word; empty where nothing is known of it."""
 
 
 class _Global(str):
@@ -92,7 +108,7 @@ def scan(data: bytes, file: str) -> Scan:
     Raises:
         Unreadable: it is no sound pickle, or longer than anything real.
     """
-    if re.search(rb"[0-9]{%d}" % MOST_DIGITS, data):
+    if re.search(rb"[0-9_]{%d}" % MOST_DIGITS, data):
         raise Unreadable(say("{file}: a pickle with an integer of {count} digits, which is not read", file=shown(file), count=MOST_DIGITS))
     machine = _Machine()
     try:
@@ -105,7 +121,7 @@ def scan(data: bytes, file: str) -> Scan:
     except (ValueError, IndexError, KeyError, OverflowError, UnicodeError) as error:
         why = str(error) if isinstance(error, Refused) else say("no sound pickle")
         raise Unreadable(say("{file}: {reason}; unknown: convert it to safetensors", file=shown(file), reason=why)) from error
-    return Scan(tuple(machine.built), tuple(machine.storages), tuple(sorted(machine.foreign)))
+    return Scan(tuple(machine.built), tuple(machine.storages), tuple(sorted(machine.foreign)), machine.beside)
 
 
 class _Machine:
@@ -115,6 +131,8 @@ class _Machine:
         self.built: list[Built] = []
         self.storages: dict[Storage, None] = {}
         self.foreign: set[str] = set()
+        self.beside = ""
+        self._globals = 0
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
 
@@ -158,18 +176,25 @@ class _Machine:
         if name.startswith("TUPLE") or name == "EMPTY_TUPLE":
             return tuple(taken)
         if name == "STACK_GLOBAL":
-            return self._named(".".join(one if isinstance(one, str) else "?" for one in taken))
+            return self._named(".".join(one[: LONGEST + 1] if type(one) is str else "?" for one in taken))
         if name == "REDUCE":
             return self._called(*taken)
         if name == "BINPERSID":
             return self._persistent(taken[0])
         if name in ("SETITEM", "SETITEMS", "APPEND", "APPENDS", "ADDITEMS", "BUILD", "DUP"):
             return taken[0]
+        if isinstance(argument, str) and argument in BESIDE:
+            self.beside = argument
         return argument if isinstance(argument, (str, int)) and not taken else None
 
     def _named(self, name: str) -> _Global:
+        self._globals += 1
+        if self._globals > MOST_GLOBALS:
+            raise Refused(say("more than {count} names of globals", count=MOST_GLOBALS))
         if not USUAL.fullmatch(name):
             self.foreign.add(shown(name))
+        elif ARRAYS.fullmatch(name):
+            self.beside = name
         return _Global(name)
 
     def _persistent(self, identity: Any) -> Storage | None:
@@ -187,7 +212,9 @@ class _Machine:
         if not isinstance(called, _Global) or not isinstance(arguments, tuple):
             return None
         if called == "torch._tensor._rebuild_from_type_v2" and len(arguments) > 2 and isinstance(arguments[2], tuple):  # noqa: PLR2004  # function, class, arguments
-            return self._called(arguments[0], arguments[2])
+            called, arguments = arguments[0], arguments[2]  # once: nobody nests them, and a million levels would take hours
+            if not isinstance(called, _Global):
+                return None
         if called in REBUILT and len(arguments) > 2 and isinstance(arguments[0], Storage):  # noqa: PLR2004  # storage, offset, sizes
             return self._tensor(arguments, REBUILT[called])
         return arguments[0] if arguments and isinstance(arguments[0], Built) else None

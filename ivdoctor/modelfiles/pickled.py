@@ -52,9 +52,11 @@ class Pickled(NamedTuple):
     """What the pickle would make."""
 
     stored: tuple[Stored, ...]
-    """All tensors of the file, an optimizer's too; what several share is counted once; largest share first."""
+    """All tensors of the file; what several share is counted once; largest share first."""
     foreign: tuple[str, ...]
     """Globals that torch.save does not write for tensors, `os.system`: unpickling imports them, and may call them."""
+    unknown: str = ""
+    """Why nobody can say how much of it is the model, where `stored` is empty for that."""
 
 
 def read_pickled(path: str, file: str) -> Pickled:
@@ -71,13 +73,13 @@ def read_pickled(path: str, file: str) -> Pickled:
         _kind(read(source, 512, file), size, file)
         listing, data = _archive(source, size, file)
     found = scan(data, file)
-    _agree(found.storages, listing, file)
-    return Pickled(_stored(found, file), found.foreign)
-
-
-def dangers(path: str, file: str) -> tuple[str, ...]:
-    """The foreign globals alone; raises as `read_pickled` does."""
-    return read_pickled(path, file).foreign
+    try:
+        _agree(found.storages, listing, file)
+        return Pickled(_stored(found, file), found.foreign)
+    except Torn:
+        raise
+    except Unreadable as error:  # what it would import is known all the same
+        return Pickled((), found.foreign, str(error))
 
 
 def _kind(first: bytes, size: int, file: str) -> None:
@@ -186,7 +188,15 @@ def _agree(storages: Iterable[Storage], listing: dict[str, int], file: str) -> N
 
 
 def _stored(found: Scan, file: str) -> tuple[Stored, ...]:
-    """Tensors that are the same part of one storage count once, and a storage no more than it holds."""
+    """
+    Tensors that are the same part of one storage count once, and a storage no more than it holds.
+
+    A part would be taken for all, and what lies beside a model for a part of it: then nothing is said.
+    """
+    if found.beside:
+        raise Unreadable(say("{file}: it holds {name} as well, so how much of it is the model is unknown", file=shown(file), name=found.beside))
+    if {one for one in found.storages if one.elements}.difference([one.storage for one in found.built]):
+        raise Unreadable(say("{file}: a storage of no tensor that ivdoctor knows, so what it holds is unknown", file=shown(file)))
     views: dict[tuple[Storage, str], set[tuple[int, tuple[int, ...]]]] = {}
     for one in found.built:
         views.setdefault((one.storage, _dtype(one, file)), set()).add((one.offset, one.shape))

@@ -4,17 +4,18 @@ import os
 from typing import Any
 
 from ..facts import Checkpoint
+from ..text import say
 from .checkpoint import of_layout
-from .layout import GGUF, Layout
-from .reading import opened
+from .layout import GGUF, SHARD, Format, Layout
+from .reading import Unreadable, opened, shown
 
-MOST_PARTS = 1_000
-"""Files of a split one that are looked at."""
+MOST_PARTS = 10_000
+"""Files of a split one: real ones have some dozen."""
 
 
 def read_single(path: str) -> Checkpoint:
     """
-    What the file stores, with its other parts where it is the first of several.
+    What the file stores, with its other parts where it is one of several.
 
     Raises:
         Nothing: there is no such file.
@@ -22,12 +23,10 @@ def read_single(path: str) -> Checkpoint:
     """
     folder, file = os.path.split(path)
     opened(path, file).close()
-    folder = folder or os.curdir
-    if not GGUF.fullmatch(file):
-        return of_layout(folder, Layout(format="safetensors", files=[file]))
-    parts = _parts(file)
+    folder, parts = folder or os.curdir, _parts(file)
     there = [one for one in parts if os.path.lexists(os.path.join(folder, one))]
-    return of_layout(folder, Layout(format="gguf", files=there, missing=[one for one in parts if one not in there]))
+    kind: Format = "gguf" if GGUF.fullmatch(file) else "safetensors"
+    return of_layout(folder, Layout(format=kind, files=there, missing=[one for one in parts if one not in there]))
 
 
 def gguf_config(path: str) -> dict[str, Any]:
@@ -42,14 +41,17 @@ def gguf_config(path: str) -> dict[str, Any]:
     from .gguf_config import config_of
 
     found = read_gguf(path, os.path.basename(path))
-    return config_of(found.metadata, found.tensors)
+    alone = found.metadata.get("split.count", 1) in (0, 1) and len(_parts(os.path.basename(path))) == 1
+    return config_of(found.metadata, found.tensors, whole=alone)
 
 
 def _parts(file: str) -> list[str]:
-    """All parts of a split file, by the name of its first."""
-    match = GGUF.fullmatch(file)
-    assert match
-    if match[3] is None:
+    """All parts of a split file, by the name of one."""
+    match = GGUF.fullmatch(file) or SHARD.fullmatch(file)
+    if match is None or match[3] is None:
         return [file]
-    end = file[match.end(3) :]
-    return [f"{match[1]}-{number:05}-of-{match[3]}{end}" for number in range(1, min(int(match[3]), MOST_PARTS) + 1)]
+    number, total, end = int(match[2]), int(match[3]), file[match.end(3) :]
+    first = min(number, 1)  # some sets of safetensors begin with 0
+    if not first <= number < first + total <= MOST_PARTS:
+        raise Unreadable(say("{file}: there can be no such set of files", file=shown(file)))
+    return [f"{match[1]}-{one:05}-of-{match[3]}{end}" for one in range(first, first + total)]

@@ -7,7 +7,7 @@ from typing import Literal
 from ..evidence import BARRED, Range
 from ..facts import TORCH_NAME, Asked, Cast, Half, Host, Model, Packages, Place
 from ..finding import Fix
-from ..kernels import OWN_LOADER, engine_row
+from ..kernels import OWN_LOADER, engine_row, family_row
 from ..lines import class_name, from_pretrained
 from ..memory import SHARE, Weights, devices
 from ..text import say
@@ -26,6 +26,9 @@ BITS = 4.5
 
 KEEPS = ("native", "weight-only")
 
+PARALLEL = {"vllm": "--tensor-parallel-size", "sglang": "--tp", "tensorrt-llm": "--tp_size"}
+"""Source: the documentation of vllm serve, sglang's launch_server and trtllm-serve, which has no --dtype (2026-11-23)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Short:
@@ -40,6 +43,8 @@ class Short:
     packages: Packages | None
     cast: Cast | None
     host: Host | None
+    format: str = ""
+    """The engines' word for quantised weights; empty for plain ones."""
     expanded: bool = False
     """Whether the loader expands the packed weights: what holds them packed does not help then, and IVD311 says what does."""
 
@@ -55,15 +60,24 @@ class Short:
 
     @property
     def runs(self) -> Half | Literal["auto"]:
-        """The same, or where the place has no bfloat16 what runs instead."""
-        if self.dtype != "bf16" or self.place.dtypes.bf16 == "native" or self.place.backend == "cpu":
+        """The same, or what runs instead where the place has no bfloat16, or the model leaves float16's range."""
+        native, barred = self.place.dtypes, self.fp16 in BARRED
+        if self.dtype == "fp16" and barred:
+            return "bf16" if native.bf16 == "native" else "fp32"
+        if self.dtype != "bf16" or native.bf16 == "native" or self.place.backend == "cpu":
             return self.dtype
-        return "fp32" if self.fp16 in BARRED else "fp16"
+        return "fp16" if native.fp16 == "native" and not barred else "fp32"
 
     @property
     def written(self) -> str:
-        """As a line of code names it."""
-        return '"auto"' if self.runs == "auto" else torch_name(self.runs)
+        """As a line of code names it; quantised weights are left to their configuration."""
+        return '"auto"' if self.runs == "auto" or self.format else torch_name(self.runs)
+
+    def taken(self, dtype: Half | Literal["auto"]) -> bool:
+        """Whether the engine in question takes the weights in this format there, by what the tables know."""
+        row = engine_row(self.asked.engine, self.format or dtype, self.place)
+        family = family_row(self.asked.engine, self.model.model_type, dtype) if self.model else None
+        return not family and not (row and row.outcome == "refused")
 
     def load(self, dtype: str, more: str = "") -> str:
         """The line that loads it."""
@@ -71,34 +85,35 @@ class Short:
 
 
 def ways(short: Short) -> tuple[Fix, ...]:
-    """Half the width first: it needs nothing else. Then the devices that are there, fewer bits, the host's memory, another card; an fp16 that overflows last."""
+    """Half the width first: it needs nothing else. Then the devices that are there, fewer bits, the host's memory, another card; what crawls there last."""
     halved, others = list(_halved(short)), [*_spread(short), *_fewer_bits(short), *_offload(short), _another(short)]
-    if smaller(short.weights, short.place, short.dtype) == "fp16" and short.fp16 in BARRED:
-        return (*others, *halved)
-    return (*halved, *others)
+    crawls = smaller(short.weights, short.place, short.dtype) == "fp16" and short.place.dtypes.fp16 == "emulated" and short.place.backend != "cpu"
+    return (*others, *halved) if crawls else (*halved, *others)
 
 
 def _halved(short: Short) -> Iterator[Fix]:
-    less, place = smaller(short.weights, short.place, short.dtype), short.place
-    if less:
-        size = gib(short.weights.loaded(less))
-        line = short.load(torch_name(less))
-        served = short.asked.engine not in OWN_LOADER
-        yield Fix(
-            title=say("Load in {dtype}: {size}", dtype=torch_name(less), size=size) + caveat(less, place, short.fp16),
-            kind="command" if served else "code",
-            action="load-dtype",
-            code="" if served else line,
-            command=f"{_serve(short.asked.engine)} --dtype {TORCH_NAME[less]}" if served else "",
-            trial=untried(say("it is arithmetic: {size} of weights", size=size)),
-        )
+    """Never to a float16 that the model leaves, nor to what the engine refuses there."""
+    less, place, engine = smaller(short.weights, short.place, short.dtype), short.place, short.asked.engine
+    if less is None or (less == "fp16" and short.fp16 in BARRED) or not short.taken(less):
+        return
+    size, served = gib(short.weights.loaded(less)), engine not in OWN_LOADER
+    if served and not _dtype_flag(engine, less):
+        return
+    yield Fix(
+        title=say("Load in {dtype}: {size}", dtype=torch_name(less), size=size) + caveat(less, place, short.fp16),
+        kind="command" if served else "code",
+        action="load-dtype",
+        code="" if served else short.load(torch_name(less)),
+        command=f"{_serve(engine)}{_dtype_flag(engine, less)}" if served else "",
+        trial=untried(say("it is arithmetic: {size} of weights", size=size)),
+    )
 
 
 def _spread(short: Short) -> Iterator[Fix]:
     place, dtype = short.place, short.runs
     number = devices(short.weights.loaded(dtype), place)
     trial = untried(say("it is arithmetic, and leaves out what the layers pass on"))
-    if short.expanded or number > MOST_DEVICES or place.backend == "cpu" or number < 2:  # noqa: PLR2004  # one is not spread
+    if short.expanded or number > MOST_DEVICES or place.backend == "cpu" or number < 2 or not short.taken(dtype):  # noqa: PLR2004  # one is not spread
         return
     title = say("Spread it over {number} of {title}, no fewer", number=number, title=place.title)
     if number <= place.count:
@@ -107,13 +122,19 @@ def _spread(short: Short) -> Iterator[Fix]:
     if short.asked.engine in OWN_LOADER:
         yield Fix(title=title, action="device", code=short.load(short.written, ', device_map="auto"'), trial=trial)
     else:
-        flag = "--tp" if short.asked.engine == "sglang" else "--tensor-parallel-size"
-        yield Fix(title=title, kind="command", action="device", command=f"{_serve(short.asked.engine)} {flag} {_even(number)}", trial=trial)
+        engine, by_itself = short.asked.engine, short.format or (short.asked.dtype == "auto" and dtype == short.dtype)
+        command = f"{_serve(engine)} {PARALLEL[engine]} {_even(number)}{'' if by_itself else _dtype_flag(engine, dtype)}"
+        yield Fix(title=title, kind="command", action="device", command=command, trial=trial)
 
 
 def _even(number: int) -> int:
     """Heads are shared out evenly: the next power of two."""
     return 1 << (number - 1).bit_length()
+
+
+def _dtype_flag(engine: str, dtype: Half | Literal["auto"]) -> str:
+    """Empty for an engine whose server takes none."""
+    return f" --dtype {TORCH_NAME[dtype]}" if engine in ("vllm", "sglang") and dtype != "auto" else ""
 
 
 def _serve(engine: str) -> str:
@@ -127,7 +148,10 @@ def _fewer_bits(short: Short) -> Iterator[Fix]:
     if weights.packed or not weights.stored or not place.memory_mib or size > SHARE * place.memory_mib * 2**20 * place.count:
         return
     rows = {format: engine_row(engine, format, place) for format in ("bnb-4bit", "awq", "gptq")}
-    keeps = [format for format, row in rows.items() if row and row.outcome in KEEPS]
+    barred = short.fp16 in BARRED
+    keeps = [format for format, row in rows.items() if row and row.outcome in KEEPS and not (barred and format == "awq" and engine in OWN_LOADER)]
+    if engine not in OWN_LOADER and barred and place.dtypes.bf16 != "native":
+        return  # it would compute in float16
     trial = elsewhere(place, say("it is arithmetic: about {size} of weights", size=gib(size)))
     if "bnb-4bit" in keeps and engine in OWN_LOADER:
         half = _computed(short)
@@ -180,4 +204,5 @@ def _holds(card: Accelerator, short: Short) -> bool:
     """Whether one of them has the memory, and computes natively in the format that is meant."""
     dtype = TORCH_NAME.get(short.dtype, short.model.dtype if short.model else "")
     native = {"bfloat16": card.row.bf16, "float16": card.row.fp16}.get(dtype, "native") == "native"
-    return native and short.needed <= SHARE * card.memory_gib * 2**30
+    needed = max(short.needed, short.weights.dequantised) if short.expanded else short.needed
+    return native and needed <= SHARE * card.memory_gib * 2**30

@@ -57,20 +57,24 @@ def _differs(place: Place, dtype: str, found: str, way_out: str, *more: str) -> 
 
 
 @rule("IVD211", severity=Severity.NOTE)
-def fp8_without_hardware(place: Place, model: Model | None, checkpoint: Checkpoint | None) -> Iterator[Problem]:
+def fp8_without_hardware(place: Place, asked: Asked, model: Model | None, checkpoint: Checkpoint | None) -> Iterator[Problem]:
     """
     The accelerator has no float8 arithmetic, whatever a flag or a tick in another tool says.
 
     `torch._scaled_mm` refuses below compute capability 8.9, on AMD outside MI300, MI350 and RDNA4. fp8 weights are then stored and
     converted before each product (weight-only), which saves memory and no time, where an engine has a kernel for it, and are dequantised to
-    bfloat16 where none has, which takes twice the memory. A warning where the model's weights are float8.
+    bfloat16 where none has, which takes twice the memory. A warning where the model's weights are float8, and nothing where they are not, or an engine was named.
 
     ## Fix
     Take a 16-bit or an int4 checkpoint for this device, or a device with float8 (NVIDIA from 8.9 on).
     """
     if place.backend in ("cpu", "mps") or place.dtypes.fp8_e4m3 not in ("emulated", "none"):
         return
-    stored = (checkpoint.dtype if checkpoint else "").startswith("float8") or (model is not None and "fp8" in model.quantization)
+    stored = (checkpoint.dtype if checkpoint else "").startswith("float8") or (
+        model is not None and ("fp8" in model.quantization or (model.quantised is not None and model.quantised.format == "fp8"))
+    )
+    if model is not None and (not stored or asked.engine):
+        return  # what the engine does with them IVD503 says
     how = say("fp8 weights are converted, or not taken")
     if place.dtypes.fp8_e4m3 == "emulated":
         how = say("fp8 weights can stay packed, and are converted before each product")

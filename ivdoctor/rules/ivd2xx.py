@@ -2,17 +2,34 @@
 
 from collections.abc import Iterator
 
-from ..evidence import BARRED, Range, concerned
-from ..facts import HALVES, TORCH_NAME, Asked, Cast, Checkpoint, Cpu, Environ, Half, Mismatch, Model, Packages, Place, Precision, Torch, release
-from ..families import family_of
+from ..evidence import concerned, judged
+from ..facts import (
+    HALVES,
+    TORCH_NAME,
+    Anatomy,
+    Asked,
+    Cast,
+    Checkpoint,
+    Cpu,
+    Environ,
+    Half,
+    Mismatch,
+    Model,
+    Packages,
+    Place,
+    Precision,
+    Torch,
+    release,
+)
 from ..finding import Fix, Problem, Severity, Tried
+from ..memory import weights_of
 from ..rule import rule
 from ..tables import derived, holds, newest, table
 from ..text import say
 from ..wheels import lacks_code
+from ._bf16 import untried_fp32, without_bf16
 from ._builds import backend_of
-from ._casts import fed, loading, proven_line, ranked_casts, remark, ways_out
-from ._family import one_variable
+from ._casts import fed, proven_line, ranked_casts, remark, ways_out
 from ._remedies import caveat, elsewhere, fixes, range_of, untried, wanted
 from ._slow import how_slow, is_slow, measured, timed, times
 
@@ -29,13 +46,14 @@ def bf16_emulated(
     model: Model | None,
     checkpoint: Checkpoint | None,
     packages: Packages | None,
+    anatomy: Anatomy | None,
 ) -> Iterator[Problem]:
     """
     The accelerator has no bfloat16 arithmetic; PyTorch converts each operand to float32 and back.
 
     Tensors can be made and small tests pass, so most checks say yes. But below compute capability 8.0 cuDNN has no bf16 convolution,
     attention falls back to the slowest backend, Triton and vLLM refuse, and what runs is slow. An error where bf16 was asked for, and where a model
-    would be loaded in it on a device that is not here; a few devices take no bfloat16 at all. On Apple's M1 and M2 Metal computes it in float32, half as fast and no more: a warning.
+    would be loaded in it on a device that is not here; a note where a model would be loaded in another format. A few devices take no bfloat16 at all. On Apple's M1 and M2 Metal computes it in float32, half as fast and no more: a warning.
     Where a model was really run here, only a format in which it stayed within the limits is advised.
 
     ## Fix
@@ -44,55 +62,21 @@ def bf16_emulated(
     if place.backend == "cpu" or place.dtypes.bf16 not in ("emulated", "none"):
         return
     tried, fp16 = mismatch.tried("bf16/fp32") if mismatch else (), range_of(model, cast, asked)
-    advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked, fp16) or _without_bf16(place, fp16, model, packages)
+    advice = fixes([trial for trial in tried if trial.computes_in != "bf16"], place, asked, fp16) or without_bf16(
+        place, fp16, model, packages, weights_of(checkpoint, anatomy)
+    )
     if cast and cast.how == "real-run":
-        advice = ways_out(cast, place, asked, model, packages, but="bf16") or (_untried_fp32(cast, model, packages),)
+        advice = ways_out(cast, place, asked, model, packages, but="bf16") or (untried_fp32(cast, model, packages),)
     concern = concerned("bf16", place, asked, model=model, checkpoint=checkpoint, packages=packages)
+    other = model is not None and not asked.concerns("bf16") and judged(asked, model, checkpoint, packages) in ("fp16", "fp32")
     message = say("{title} has no bfloat16 arithmetic: bf16 is emulated", title=place.label)
     if place.dtypes.bf16 == "none":
         message = say("{title} has no bfloat16 at all", title=place.label)
     yield Problem(
         message=message,
         evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
-        severity=Severity.ERROR if concern and place.backend != "mps" else None,
+        severity=Severity.NOTE if other else Severity.ERROR if concern and place.backend != "mps" else None,
         fixes=advice,
-    )
-
-
-def _untried_fp32(cast: Cast, model: Model | None, packages: Packages | None) -> Fix:
-    """What is left where every format that was run is bf16 or failed."""
-    reason = cast.baseline_reason or say("it was not run")
-    return Fix(title=say("Run the model in {dtype}", dtype=TORCH_NAME["fp32"]), code=loading("fp32", model, packages, cast), trial=untried(reason))
-
-
-def _without_bf16(place: Place, fp16: Range, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:
-    """Of a model that was not run: its other format, by its family where that is known; a quantised one is not cast."""
-    if model and model.quantization:
-        return (
-            Fix(
-                title=say("Take a device with bfloat16, or weights that an engine keeps packed there: quantised weights are not cast"),
-                kind="hardware",
-                trial=elsewhere(place, say("the reproduction did not run here")),
-            ),
-        )
-    if model:
-        use: Half = "fp16" if place.dtypes.fp16 == "native" and fp16 not in BARRED else "fp32"
-        return (one_variable(use, model, place, family_of(model), packages, fp16),)
-    return (_by_hand(place, fp16),)
-
-
-def _by_hand(place: Place, fp16: Range) -> Fix:
-    if place.dtypes.fp16 == "native" and fp16 not in BARRED:
-        title = say("Use float16 for model and input") + caveat("fp16", place, fp16)
-        return Fix(
-            title=title,
-            code="model = model.half()\npixel_values = pixel_values.half()",
-            trial=elsewhere(place, say("the reproduction did not run here")),
-        )
-    return Fix(
-        title=say("Use float32 for model and input"),
-        code=FLOAT,
-        trial=elsewhere(place, say("the reproduction did not run here")),
     )
 
 

@@ -24,6 +24,9 @@ from transformers import CompressedTensorsConfig
 
 model = {loaded}"""
 
+ALLOWED = "--allow-deprecated-quantization"
+"""As vLLM's own message names it."""
+
 MEANT_TO_COMPUTE = ("fp8", "int8", "mxfp4", "nvfp4", "bnb-int8")
 """Formats that promise faster arithmetic, not only smaller weights."""
 
@@ -189,12 +192,23 @@ def _unknown_to_vllm(model: Model, checkpoint: Checkpoint | None, place: Place) 
         else (f"Unknown quantization method: {model.quantization}.", "vLLM 0.33.0 (2026-11-23)"),
         severity=None if row else Severity.WARNING,
         fixes=(
+            *(_all_the_same(place) for _ in [0] if row and ALLOWED in row["vllm_says"] and place.dtypes.bf16 == "native"),
             Fix(
                 title=say("Take a checkpoint in a format that it knows, or another engine"),
                 kind="setting",
                 trial=elsewhere(place, say("no engine was started")),
             ),
         ),
+    )
+
+
+def _all_the_same(place: Place) -> Fix:
+    """Of a method that vLLM still has, and takes when told to; those that are deprecated compute in bfloat16."""
+    return Fix(
+        title=say("Allow what is deprecated: vLLM still has the method, and a later release drops it"),
+        kind="command",
+        command=f"vllm serve PATH {ALLOWED}",
+        trial=elsewhere(place, say("no engine was started")),
     )
 
 

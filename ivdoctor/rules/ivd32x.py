@@ -11,11 +11,9 @@ from ..lines import class_name, from_pretrained
 from ..rule import rule
 from ..systems import recipe_of, recipes_of, system_of
 from ..text import say, share
-from ._family import one_variable, wanted_here
+from ._family import NOTHING_INSTALLED, as_pinned, one_variable, wanted_here
 from ._remedies import caveat, elsewhere, range_of, untried
 from ._weights import CAST
-
-NOTHING_INSTALLED = "ivdoctor installs nothing"
 
 
 @rule("IVD320", severity=Severity.ERROR, category="neg-remote-code-config")
@@ -192,17 +190,18 @@ def published_code_fixes_a_dtype(model: Model, asked: Asked) -> Iterator[Problem
 
 
 @rule("IVD324", severity=Severity.WARNING)
-def repository_pins_other_versions(model: Model, packages: Packages, torch: Torch | None) -> Iterator[Problem]:
+def repository_pins_other_versions(model: Model, packages: Packages, asked: Asked, torch: Torch | None, place: Place | None) -> Iterator[Problem]:
     """
     The model's own repository asks for other releases than those that are installed.
 
-    Its code was tried with these alone. Whether it runs with others nobody has told.
+    Its code was tried with these alone. Whether it runs with others nobody has told. A torch that has no code for the device is left out of
+    the command. Where an engine with an implementation of its own was named, this is not asked.
 
     ## Fix
     Install what its requirements say, in an environment of its own.
     """
     system = system_of(model)
-    if system is None or not system.pins:
+    if system is None or not system.pins or asked.engine not in OWN_LOADER:
         return
     there = {one.name: one.version for one in packages.installed} | ({"torch": torch.version.partition("+")[0]} if torch else {})
     wanted = dict(pin.split("==") for pin in system.pins)
@@ -214,30 +213,23 @@ def repository_pins_other_versions(model: Model, packages: Packages, torch: Torc
         yield Problem(
             message=say("{model} asks for other releases (installed, asked for): {list}", model=model.name, list="; ".join(other)),
             evidence=(system.source,),
-            fixes=(
-                Fix(
-                    title=say("Install what it asks for, in an environment of its own"),
-                    kind="command",
-                    action="version",
-                    command="pip install " + " ".join(f'"{pin}"' for pin in system.pins),
-                    trial=untried(say(NOTHING_INSTALLED)),
-                ),
-            ),
+            fixes=(as_pinned(system.pins, place),),
         )
 
 
 @rule("IVD325", severity=Severity.ERROR, category="neg-device-mismatch")
-def its_own_code_names_a_device(model: Model, place: Place) -> Iterator[Problem]:
+def its_own_code_names_a_device(model: Model, place: Place, asked: Asked) -> Iterator[Problem]:
     """
     The model's own code moves its parts to CUDA by name.
 
-    On a place without CUDA it ends there, whatever the dtype. ROCm answers to the same name.
+    On a place without CUDA it ends there, whatever the dtype. ROCm answers to the same name. Where an engine with an implementation of its
+    own was named, this is not asked.
 
     ## Fix
     Take an NVIDIA or AMD accelerator, or change its code.
     """
     system = system_of(model)
-    if system is None or not system.backends or place.backend in ("", "rocm", *system.backends):
+    if system is None or not system.backends or asked.engine not in OWN_LOADER or place.backend in ("", "rocm", *system.backends):
         return
     yield Problem(
         message=say(

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from ..facts import HALVES, TORCH_NAME, Anatomy, Asked, Cast, Checkpoint, Host, Model, Packages, Place
+from ..facts import HALVES, SHORT_NAME, TORCH_NAME, Anatomy, Asked, Cast, Checkpoint, Host, Model, Packages, Place
+from ..fates import format_of
 from ..finding import Fix, Problem, Severity
 from ..kernels import OWN_LOADER
 from ..lines import class_name, from_pretrained
@@ -172,6 +173,7 @@ def model_does_not_fit(
                 packages=packages,
                 cast=cast,
                 host=host,
+                format=format_of(model, checkpoint) or model.quantization if model.quantization else "",
                 expanded=weights.packed and expands(place, asked, model, checkpoint, packages),
             )
         ),
@@ -251,14 +253,15 @@ def quantised_model_must_not_be_cast(model: Model, asked: Asked, packages: Packa
 
     What is packed is no number of that dtype. transformers refuses `.half()` and `.float()` for all such models, and `.to(dtype)` for
     bitsandbytes, GPTQ and Quark; `.bfloat16()`, and `.to(dtype)` for the others, go through without a word, and take the scales with them. The
-    format in which such a model computes is chosen when it is loaded. A warning where a precision was asked for by name.
+    format in which such a model computes is chosen when it is loaded. A warning where a precision was asked for by name. Not asked where a
+    server is in question, which gives nobody the model to cast.
 
     Source: transformers, `PreTrainedModel.to` and `.half` (5.23, 2026-11-23), and measured with bitsandbytes and compressed-tensors.
 
     ## Fix
     Leave out `.half()`, `.bfloat16()` and `.to(dtype)`, and name the dtype when loading.
     """
-    if not model.quantization:
+    if not model.quantization or asked.engine not in OWN_LOADER:
         return
     named = asked.dtype != "auto"
     yield Problem(
@@ -276,7 +279,9 @@ def quantised_model_must_not_be_cast(model: Model, asked: Asked, packages: Packa
 
 
 @rule("IVD307", severity=Severity.WARNING, category="silent-wrong-dtype")
-def dtype_of_config_and_weights_differ(model: Model, checkpoint: Checkpoint, asked: Asked, packages: Packages | None) -> Iterator[Problem]:
+def dtype_of_config_and_weights_differ(
+    model: Model, checkpoint: Checkpoint, asked: Asked, packages: Packages | None, place: Place | None
+) -> Iterator[Problem]:
     """
     The configuration names another dtype than the weights are stored in.
 
@@ -288,7 +293,7 @@ def dtype_of_config_and_weights_differ(model: Model, checkpoint: Checkpoint, ask
     Source: transformers 5.23 and 4.40 (2026-11-22), by loading both kinds of checkpoint.
 
     ## Fix
-    Name the dtype of the weights when loading, or set it in config.json.
+    Name the dtype of the weights when loading, or set it in config.json; float32 where the device has no such arithmetic.
     """
     floats = [one for one in checkpoint.stored if one.dtype in CAST]
     if not floats or model.dtype not in CAST or model.quantization or asked.dtype != "auto" or floats[0].dtype == model.dtype:
@@ -301,11 +306,17 @@ def dtype_of_config_and_weights_differ(model: Model, checkpoint: Checkpoint, ask
             say("{share} of {count} parameters are {stored}", share=share(stored.parameters, whole), count=whole, stored=stored.dtype),
         ),
         severity=Severity.NOTE if WIDER[model.dtype] > WIDER[stored.dtype] else None,
-        fixes=(
-            Fix(
-                title=say("Name the dtype when loading"),
-                code=f"model = {from_pretrained(class_name(model), 'path', f'torch.{stored.dtype}', packages, model)}",
-                trial=untried(say("it is a line of the caller's code")),
-            ),
-        ),
+        fixes=(_named(stored.dtype, model, packages, place),),
+    )
+
+
+def _named(stored: str, model: Model, packages: Packages | None, place: Place | None) -> Fix:
+    """The line with the dtype of the weights, or with float32, which holds them, where an accelerator does not compute in it."""
+    short, title, dtype = SHORT_NAME.get(stored), say("Name the dtype when loading"), stored
+    if short and place and place.backend != "cpu" and place.dtypes.of(short) in ("emulated", "none"):
+        dtype, title = "float32", say("Load in float32, which holds them: {title} has no {dtype} arithmetic", title=place.title, dtype=stored)
+    return Fix(
+        title=title,
+        code=f"model = {from_pretrained(class_name(model), 'path', f'torch.{dtype}', packages, model)}",
+        trial=untried(say("it is a line of the caller's code")),
     )

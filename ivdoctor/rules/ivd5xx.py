@@ -118,11 +118,10 @@ def engine_refuses(
         yield _family(barred, asked, place)
     for one in mine:
         if one.outcome != "native":
-            yield _engine(
-                replace(one, auto=barred["auto"]) if barred and one.auto == "fp16" else one, rows, place, range_of(model, cast, asked), asked
-            )
+            one = replace(one, auto=barred["auto"]) if barred and one.auto == "fp16" else one  # noqa: PLW2901  # the family's own
+            yield _engine(one, rows, place, range_of(model, cast, asked), asked, packed=bool(model and model.quantization))
     refused = [one for one in rows if one.outcome == "refused" and one not in mine]
-    if refused:
+    if refused and (model is None or (not mine and wholesale(rows))):  # of a model only what it is stored in matters
         formats, nothing = ", ".join(one.format for one in refused), not mine and wholesale(rows)
         other = Fix(title=say("Take another engine, or another device"), kind="hardware", trial=elsewhere(place, say("no engine was started")))
         yield Problem(
@@ -139,7 +138,7 @@ def _meant(asked: Asked, model: Model | None, checkpoint: Checkpoint | None, pac
     return {one for one in (judged(asked, model, checkpoint, packages), packed) if one}
 
 
-def _engine(one: Engine, rows: tuple[Engine, ...], place: Place, fp16: Range, asked: Asked) -> Problem:
+def _engine(one: Engine, rows: tuple[Engine, ...], place: Place, fp16: Range, asked: Asked, *, packed: bool) -> Problem:
     """What it does with the format in question, where that is not to run it natively; fp16 never without a word on its range."""
     by_itself, half = one.auto if asked.dtype == "auto" else "", next((row for row in rows if row.format == "fp16"), None)
     nor_half = half if half and {half.outcome, one.outcome} == {"refused"} and (one.format == "bf16" or _halved(one.instead)) else None
@@ -157,7 +156,7 @@ def _engine(one: Engine, rows: tuple[Engine, ...], place: Place, fp16: Range, as
         message=say("{engine} {what} on {title}", engine=one.engine, what=what, title=place.title),
         evidence=tuple(dict.fromkeys(line for row in (one, nor_half) if row for line in _said(row))),
         severity=Severity.ERROR if lost or nor_half or (one.outcome == "refused" and not by_itself) else None if design else Severity.WARNING,
-        fixes=_instead(nor_half or one, place, fp16),
+        fixes=_instead(nor_half or one, place, fp16, packed=packed),
     )
 
 
@@ -189,9 +188,13 @@ def _halved(instead: str) -> bool:
     return any(word in instead.replace("bfloat16", "") for word in ("float16", "fp16"))
 
 
-def _instead(one: Engine, place: Place, fp16: Range) -> tuple[Fix, ...]:
-    """What the table says to do; not fp16 for a model that leaves its range."""
+def _instead(one: Engine, place: Place, fp16: Range, *, packed: bool) -> tuple[Fix, ...]:
+    """What the table says to do; not fp16 for a model that leaves its range, and no other format for quantised weights."""
     halved, trial = _halved(one.instead), elsewhere(place, say("no engine was started"))
+    if halved and fp16 in BARRED and packed:
+        return (
+            Fix(title=say("Take a device with bfloat16: quantised weights are not cast") + caveat("fp16", place, fp16), kind="hardware", trial=trial),
+        )
     if halved and fp16 in BARRED:
         title = say("Run it in float32, or on a device with bfloat16") + caveat("fp16", place, fp16)
         return (Fix(title=title, kind="hardware", trial=trial),)

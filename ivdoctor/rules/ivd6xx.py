@@ -212,14 +212,14 @@ def fp16_for_a_bf16_model(
             message=say("float16 for a model made in bfloat16: {family} is {known}", family=model.model_type, known=known),
             evidence=(row["note"], say("source: {source} ({date})", source=row["source"], date=row["date"])),
             severity=severity if overflows else None,
-            fixes=_instead(model, place, packages, cast) if overflows else (*_test_it(place), *_instead(model, place, packages, cast)),
+            fixes=_instead(model, place, packages, cast) if overflows else (*_test_it(model, place), *_instead(model, place, packages, cast)),
         )
         return
     yield Problem(
         message=say("float16 for a model made in bfloat16: whether it stays within the range is unknown"),
         evidence=(say("it was not run here, and no public report of its family is in the tables"),),
         severity=severity,
-        fixes=(*_test_it(place), *_instead(model, place, packages, cast)),
+        fixes=(*_test_it(model, place), *_instead(model, place, packages, cast)),
     )
 
 
@@ -228,9 +228,9 @@ def _proven(proof: Trial, cast: Cast, model: Model, packages: Packages | None) -
     return (Fix(title=say("Test it on your longest inputs, then use it"), code=code, trial=Tried.of(proof)),)
 
 
-def _test_it(place: Place) -> tuple[Fix, ...]:
-    """Not on hardware that should not compute in it anyhow."""
-    if place.dtypes.fp16 in ("emulated", "none"):
+def _test_it(model: Model, place: Place) -> tuple[Fix, ...]:
+    """Not on hardware that should not compute in it anyhow, and not of quantised weights, which are not cast and run."""
+    if model.quantization or place.dtypes.fp16 in ("emulated", "none"):
         return ()
     return (
         Fix(

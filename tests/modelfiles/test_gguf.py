@@ -330,6 +330,7 @@ def test_metadata_become_a_configuration(tmp_path: Path) -> None:
     assert config_of(found.metadata) == config | {"vocab_size": 7}
     assert config_of(found.metadata, found.tensors) == config | {"vocab_size": 1000, "tie_word_embeddings": False}
     assert config_of(found.metadata, found.tensors[:1])["tie_word_embeddings"] is True
+    assert "tie_word_embeddings" not in config_of(found.metadata, found.tensors[:1], whole=False)
 
 
 def test_experts_and_latent_attention_get_their_familys_names() -> None:

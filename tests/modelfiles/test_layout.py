@@ -16,6 +16,13 @@ GGML = {"F32": (0, 1, 4), "Q4_0": (2, 32, 18)}
 """The format's number, elements of a block, and bytes of it."""
 
 
+class Calls:
+    """What unpickling would call."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("exit 1",)
+
+
 def gguf(*held: tuple[str, str, int]) -> bytes:
     """A file of version 3 with these tensors: name, type, elements."""
     front = struct.pack("<4sIQQ", b"GGUF", 3, len(held), 0)
@@ -61,6 +68,44 @@ def test_several_gguf_files_are_several_models(tmp_path: Path) -> None:
         read_checkpoint(str(tmp_path))
 
 
+def test_what_transformers_loads_is_what_is_counted(tmp_path: Path) -> None:
+    """It takes pytorch_model.bin before safetensors of another name, which is an adapter's or a part's."""
+    (tmp_path / "adapter_model.safetensors").write_bytes(WHOLE)
+    assert read_checkpoint(str(tmp_path)).format == "safetensors"
+    (tmp_path / "pytorch_model.bin").write_bytes(b"?")
+    assert read_checkpoint(str(tmp_path)).format == "pickle"
+    (tmp_path / "model.safetensors").write_bytes(WHOLE)
+    assert read_checkpoint(str(tmp_path)).format == "safetensors"
+
+
+def test_shards_of_torch_without_their_index_lack_what_is_not_there(tmp_path: Path) -> None:
+    """Two of three are no model of two thirds of the size."""
+    for number in (1, 3):
+        (tmp_path / f"pytorch_model-0000{number}-of-00003.bin").write_bytes(b"?")
+    assert read_checkpoint(str(tmp_path)).missing == ("pytorch_model-00002-of-00003.bin", "pytorch_model.bin.index.json")
+
+
+def test_several_pickles_are_one_model_or_many(tmp_path: Path) -> None:
+    """The best and the last of a training, or the parts of one: nothing is added up, and what they would call is named."""
+    torch = pytest.importorskip("torch")
+    torch.save({"a": torch.zeros(2), "b": Calls()}, tmp_path / "best.pt")
+    torch.save({"a": torch.zeros(2)}, tmp_path / "last.pt")
+
+    found = read_checkpoint(str(tmp_path))
+
+    assert (found.format, found.files, found.stored, len(found.foreign)) == ("pickle", 2, (), 1)
+
+
+def test_hidden_files_are_nobodys_weights(tmp_path: Path) -> None:
+    """macOS leaves one beside each on a foreign disk."""
+    (tmp_path / "weights.safetensors").write_bytes(WHOLE)
+    (tmp_path / "._weights.safetensors").write_bytes(b"\0\5\x16\7")
+
+    found = read_checkpoint(str(tmp_path))
+
+    assert (found.files, found.torn) == (1, ())
+
+
 @pytest.mark.parametrize("name", ["m-00000-of-00002.gguf", "m-00003-of-00002.gguf", "m-00001-of-99999.gguf"])
 def test_parts_that_cannot_be_are_refused(name: str, tmp_path: Path) -> None:
     """Nobody goes looking for ninety thousand files."""
@@ -96,13 +141,6 @@ def test_pickles_are_counted_by_their_opcodes(tmp_path: Path) -> None:
     torch.save(held, tmp_path / "pytorch_model-00002-of-00002.bin", _use_new_zipfile_serialization=False)
     found = read_checkpoint(str(tmp_path))
     assert (found.stored, found.torn, found.files) == ((), (), 2)
-
-
-class Calls:
-    """What unpickling would call."""
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, ("exit 1",)
 
 
 def test_a_pickle_that_would_call_something_is_named_and_not_loaded(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import pickle
 import struct
 import tempfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from ivdoctor.facts import Stored
 from ivdoctor.modelfiles import Nothing, Torn, Unreadable, opcodes, pickled
 from ivdoctor.modelfiles.opcodes import scan
-from ivdoctor.modelfiles.pickled import Pickled, dangers, read_pickled
+from ivdoctor.modelfiles.pickled import Pickled, read_pickled
 
 ONE = Stored(dtype="float32", tensors=1, parameters=6, bytes=24)
 
@@ -130,7 +131,7 @@ def test_what_torch_saves_is_read(tmp_path: Path, protocol: int) -> None:
 
 
 def test_a_models_weights_are_counted_as_the_model_counts_them(tmp_path: Path) -> None:
-    """A state_dict in half precision, and beside it an optimizer's state."""
+    """A state_dict in half precision."""
     torch = pytest.importorskip("torch")
     model = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.LayerNorm(32), torch.nn.Linear(32, 4)).half()
     torch.save(model.state_dict(), tmp_path / "m.bin")
@@ -153,7 +154,7 @@ def test_code_is_named_and_never_run(tmp_path: Path) -> None:
     assert not planted.exists()
     quiet = an_archive({"data.pkl": a_pickle({"w": a_tensor(), "x": Call("argparse|Namespace")}), "data/0": bytes(24)})
     assert look(tmp_path, quiet) == Pickled((ONE,), ("argparse.Namespace",))
-    assert dangers(str(tmp_path / "m.bin"), "m.bin") == ("argparse.Namespace",)
+    assert read_pickled(str(tmp_path / "m.bin"), "m.bin").foreign == ("argparse.Namespace",)
     assert scan(b"(S'ls'\nios\nsystem\n.", "m.bin").foreign == ("os.system",)
     assert scan(b"\x80\x02\x82\x07.", "m.bin").foreign == ("copyreg.extension.7",)
     assert scan(b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "m.bin").foreign == ("os.system",)
@@ -183,6 +184,8 @@ def test_arrays_of_numpy_are_not_foreign(tmp_path: Path) -> None:
     """Numbers and random states that training saves beside the weights."""
     np = pytest.importorskip("numpy")
     content = an_archive({"data.pkl": pickle.dumps({"a": np.zeros(3), "b": np.float64(2), "c": {1, 2}}, 2)})
+    assert look(tmp_path, content).foreign == ()
+    content = an_archive({"data.pkl": pickle.dumps({"b": np.float64(2), "c": {1, 2}}, 2)})
     assert look(tmp_path, content) == Pickled((), ())
 
 
@@ -222,12 +225,49 @@ def test_what_is_cut_off_or_contradicts_itself_is_torn(tmp_path: Path, content: 
         (an_archive({"data.pkl": b"\x80\x02h\x05."}), "no sound pickle"),
         (an_archive({"data.pkl": a_pickle({"w": a_tensor(shape=(-2, 3))})}), "a tensor without an offset or sizes"),
         (an_archive({"data.pkl": a_pickle({"w": a_tensor(elements=-6)})}), "a storage without a type, a name or a size"),
-        (an_archive({"data.pkl": a_pickle({"w": a_tensor(kind="torch|NewStorage")}), "data/0": bytes(24)}), "a storage of the type torch.NewStorage"),
     ],
 )
 def test_what_nobody_can_tell_is_unknown(tmp_path: Path, content: bytes, said: str) -> None:
     """Old formats, others' archives, and pickles that no torch wrote."""
     assert said in refused(tmp_path, content, Unreadable)
+
+
+FOREIGN = Call("os|system", "true")
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ({"w": a_tensor(kind="torch|NewStorage")}, "a storage of the type torch.NewStorage, unknown to ivdoctor"),
+        ({"w": a_tensor(), "optimizer_states": {}}, "it holds optimizer_states as well, so how much of it is the model is unknown"),
+        ({"w": a_tensor(), "s": {"exp_avg": a_tensor("1")}}, "it holds exp_avg as well, so how much of it is the model is unknown"),
+        ({"w": a_tensor(), "ema": {"w": a_tensor("1")}}, "it holds ema as well, so how much of it is the model is unknown"),
+        ({"w": a_tensor(), "raw": Storage("torch|FloatStorage", "1", 6)}, "a storage of no tensor that ivdoctor knows, so what it holds is unknown"),
+        (
+            {"w": a_tensor(), "a": Call("numpy._core.multiarray|_reconstruct")},
+            "it holds numpy._core.multiarray._reconstruct as well, so how much of it is the model is unknown",
+        ),
+    ],
+)
+def test_a_part_is_not_taken_for_all_nor_all_for_the_model(tmp_path: Path, held: dict[str, Any], said: str) -> None:
+    """Nothing is counted then, and what the pickle would import is named all the same."""
+    content = an_archive({"data.pkl": a_pickle(held | {"x": FOREIGN}), "data/0": bytes(24), "data/1": bytes(24)})
+    assert look(tmp_path, content) == Pickled((), ("os.system",), f"m.bin: {said}")
+
+
+def test_a_training_checkpoint_of_torch_is_not_counted(tmp_path: Path) -> None:
+    """Adam keeps two numbers for each weight: together three times the model."""
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Linear(4, 4)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.zeros(1, 4)).sum().backward()
+    optimizer.step()
+    torch.save([model.state_dict(), optimizer.state_dict()], tmp_path / "m.bin")
+
+    found = read_pickled(str(tmp_path / "m.bin"), "m.bin")
+
+    assert (found.stored, found.foreign) == ((), ())
+    assert found.unknown.startswith("m.bin: it holds exp_avg")
 
 
 def test_old_files_of_torch_itself_are_unknown(tmp_path: Path) -> None:
@@ -277,7 +317,7 @@ def test_bounds_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_odd_escapes_say_nothing_on_stderr() -> None:
     """Python warns of them where a text of the oldest protocol is decoded, and warnings are errors here."""
-    assert scan(b"S'\\q'\n.", "m.bin") == ((), (), ())
+    assert scan(b"S'\\q'\n.", "m.bin") == ((), (), (), "")
 
 
 def test_what_is_no_file_is_said(tmp_path: Path) -> None:
@@ -300,3 +340,39 @@ def test_no_damage_ends_in_another_error_than_its_own(data: st.DataObject) -> No
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Unreadable):
         for one in look(Path(folder), content).stored:
             assert one.bytes <= len(content)
+
+
+def put(text: bytes) -> bytes:
+    return b"X" + struct.pack("<I", len(text)) + text
+
+
+TYPE = b"ctorch._tensor\n_rebuild_from_type_v2\nq\x00"
+NESTED = TYPE + b"K\x00K\x00K\x00\x87q\x01" + b"h\x00K\x00h\x01\x87q\x01" * 5000 + b"h\x00h\x01R."
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        put(b"a") + put(b"b") + b"\x93" + b"2\x93" * 60 + b".",
+        put(b"a" * 2**20) + b"q\x00" + b"h\x00h\x00\x93" * 5000 + b".",
+        NESTED,
+        b"L" + b"1_" * 3000 + b"1L\n.",
+    ],
+    ids=["a name of its own name", "a long name many times", "calls within calls", "a long number in parts"],
+)
+def test_a_program_made_to_cost_much_costs_little(program: bytes) -> None:
+    """Names that double with every opcode were gigabytes, and calls in calls ended in a traceback."""
+    tracemalloc.start()
+    with contextlib.suppress(Unreadable):
+        scan(b"\x80\x04" + program, "m.bin")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200 * 2**20
+
+
+def test_globals_are_named_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each name takes memory, and a pickler writes it once."""
+    monkeypatch.setattr(opcodes, "MOST_GLOBALS", 3)
+    scan(b"\x80\x04" + b"\x8c\x01a\x8c\x01b\x93" * 3 + b".", "m.bin")
+    with pytest.raises(Unreadable, match="more than 3 names of globals"):
+        scan(b"\x80\x04" + b"\x8c\x01a\x8c\x01b\x93" * 4 + b".", "m.bin")

@@ -49,9 +49,9 @@ def test_ivd201_fires_as_an_error_on_a_target_for_a_model_in_bf16(place: Place) 
     ("model", "asked", "severity"),
     [
         (a_model(), Asked(), Severity.ERROR),
-        (a_model(dtype="float16"), Asked(), Severity.WARNING),
+        (a_model(dtype="float16"), Asked(), Severity.NOTE),
         (a_model(dtype="float16"), Asked(dtype="bf16"), Severity.ERROR),
-        (a_model(), Asked(dtype="fp16"), Severity.WARNING),
+        (a_model(), Asked(dtype="fp16"), Severity.NOTE),
         (a_model(), Asked(engine="transformers"), Severity.ERROR),
         (a_model(), Asked(engine="vllm"), Severity.WARNING),
         (a_model(), Asked(engine="vllm", dtype="bf16"), Severity.ERROR),
@@ -64,10 +64,10 @@ def test_ivd201_fires_on_a_target_as_gravely_as_the_model_would_be_run(model: Mo
     assert found.severity is severity
 
 
-def test_ivd201_fires_as_a_warning_on_a_target_where_the_installed_transformers_loads_in_fp32() -> None:
+def test_ivd201_fires_as_a_note_on_a_target_where_the_installed_transformers_loads_in_fp32() -> None:
     """Before 5.0 a model was loaded in float32 unless a dtype was named."""
     (found,) = findings(bf16_emulated, T4, a_model(), some_packages({"transformers": "4.57.0"}))
-    assert found.severity is Severity.WARNING
+    assert found.severity is Severity.NOTE
     (found,) = findings(bf16_emulated, T4, a_model(), some_packages({"transformers": "5.23.0"}))
     assert found.severity is Severity.ERROR
 
@@ -140,6 +140,13 @@ def test_ivd201_fires_with_float16_and_its_end_for_a_family_that_is_known_to_sta
     (found,) = findings(bf16_emulated, place, a_model(model_type="gemma4"))
     assert [fix.code for fix in found.fixes] == [RUN_FP16]
     assert found.fixes[0].title.startswith("Load the model and cast inputs with one variable, float16 (fp16 ends at 65504")
+
+
+def test_ivd201_advises_no_float32_that_does_not_fit() -> None:
+    """Eight billion weights are 30 GiB in it, and a T4 has 16."""
+    (found,) = findings(bf16_emulated, T4, a_model(model_type="gemma3"), a_checkpoint())
+    assert [(fix.kind, fix.code) for fix in found.fixes] == [("hardware", "")]
+    assert "29.9 GiB" in found.fixes[0].title
 
 
 @pytest.mark.parametrize("place", [T4, target("Ascend 910A")], ids=lambda place: place.title)

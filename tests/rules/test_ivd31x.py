@@ -505,3 +505,11 @@ def test_what_casts_a_model_is_recognised(line: str) -> None:
 def test_without_a_model_the_rules_are_skipped() -> None:
     """And not passed."""
     assert "model" in verdict(quantised_weights_refused, A100).skipped
+
+
+def test_ivd312_fires_with_the_flag_that_vllm_itself_names() -> None:
+    """A deprecated method is there still, where the device computes its bfloat16; another has no such way."""
+    asked = Asked(engine="vllm")
+    assert commands(findings(quantised_weights_refused, quantised("fbgemm_fp8"), H100, asked)) == ["vllm serve PATH --allow-deprecated-quantization"]
+    assert commands(findings(quantised_weights_refused, quantised("fbgemm_fp8"), T4, asked)) == []
+    assert commands(findings(quantised_weights_refused, quantised("hqq"), H100, asked)) == []

@@ -7,6 +7,7 @@ import pytest
 
 from ivdoctor.facts import Asked, Native, Packages, Quantisation, Version
 from ivdoctor.finding import Severity
+from ivdoctor.rules._family import wanted_here
 from ivdoctor.rules.ivd32x import (
     architecture_unknown,
     documented_hardware,
@@ -184,6 +185,32 @@ def test_ivd324_is_silent(model: Any) -> None:
     """On the pinned releases, on a model that pins none, and where the release does not run its code at all, which IVD320 says."""
     packages = some_packages({"transformers": "4.57.3", "numpy": "1.26.4"})
     assert findings(repository_pins_other_versions, model, packages, a_torch(version=Version("2.3.1+cu121"))) == []
+
+
+@pytest.mark.parametrize("name", ["RTX 5090", "B200"])
+def test_ivd324_fires_without_a_torch_that_has_no_code_for_the_device(name: str) -> None:
+    """GLM-TTS pins torch 2.3.1, which is older than Blackwell."""
+    (one,) = findings(repository_pins_other_versions, GLMTTS, some_packages({"transformers": "5.23.0", "torch": "2.13.0"}), target(name))
+    assert one.fixes[0].command == 'pip install "transformers==4.57.3" "numpy==1.26.4"'
+    assert "torch==2.3.1 has no code for" in one.fixes[0].title
+    (one,) = findings(repository_pins_other_versions, GLMTTS, some_packages({"transformers": "5.23.0", "torch": "2.13.0"}), T4)
+    assert '"torch==2.3.1"' in one.fixes[0].command
+
+
+def test_ivd324_and_ivd325_silent_where_an_engine_has_code_of_its_own() -> None:
+    """What the repository's code asks for is nothing to vLLM."""
+    packages = some_packages({"transformers": "5.23.0", "torch": "2.13.0"})
+    assert findings(repository_pins_other_versions, GLMTTS, packages, T4, Asked(engine="vllm")) == []
+    assert findings(its_own_code_names_a_device, GLMTTS, CPU, Asked(engine="vllm")) == []
+
+
+def test_ivd322_fires_without_leading_a_family_to_the_float16_that_it_leaves() -> None:
+    """Asked for by name, and native: the line takes what the family survives."""
+    model = a_model(name="some", model_type="table-transformer", dtype="float32")
+    (one,) = findings(inputs_are_not_cast, model, target("A100-80"), Asked(dtype="fp16"))
+    assert one.fixes[0].code.startswith("dtype = torch.float16")
+    assert wanted_here("fp16", target("A100-80"), Asked(dtype="fp16"), "overflows") == "bf16"
+    assert wanted_here("fp16", T4, Asked(dtype="fp16"), "overflows") == "fp32"
 
 
 @pytest.mark.parametrize("place", [CPU, target("M2"), target("zen3")], ids=lambda place: place.title)

@@ -185,12 +185,10 @@ def test_ivd303_fires_and_never_advises_bfloat16_where_it_is_not() -> None:
 
 @pytest.mark.parametrize("stored", [FP32])
 def test_ivd303_fires_without_leading_a_family_that_overflows_to_fp16(stored: Any) -> None:
-    """It fits, and gives NaN: it comes last, and says so; a run of the model itself overrules the table."""
+    """It fits, and gives NaN: it is not advised; a run of the model itself overrules the table."""
     small, family = replace(T4, memory_mib=20480), a_model(model_type="t5", dtype="float32")
     (one,) = findings(model_does_not_fit, stored, small, Asked(), family)
-    assert "torch.float16" not in one.fixes[0].code
-    assert "float16" in one.fixes[-1].code
-    assert "known to overflow" in one.fixes[-1].title
+    assert not any("torch.float16" in fix.code for fix in one.fixes)
     (one,) = findings(model_does_not_fit, stored, small, Asked(), family, a_cast("cuda:0"))
     assert one.fixes[0].code == "model = LlamaForCausalLM.from_pretrained(path, dtype=torch.float16)"
     (one,) = findings(model_does_not_fit, stored, replace(A100, memory_mib=20480), Asked(), family)
@@ -227,6 +225,57 @@ def test_ivd303_fires_and_leads_to_the_devices_that_are_there() -> None:
     assert one.fixes[0].title == "Spread the layers over the 4 devices: 3 hold them"
     (one,) = findings(model_does_not_fit, FULL, FP32, replace(A100, memory_mib=12288, count=4), Asked(engine="vllm"))
     assert one.fixes[0].command == "vllm serve PATH --tensor-parallel-size 4"
+
+
+def test_ivd303_fires_and_spreads_no_family_in_a_format_that_it_leaves() -> None:
+    """Asked for by name: qwen2 is known to overflow in float16, so the line that spreads it takes what the device has instead."""
+    model = a_model(model_type="qwen2", dtype="bfloat16")
+    for name, dtype in (("T4", "float32"), ("A10", "bfloat16")):
+        (one,) = findings(model_does_not_fit, model, a_checkpoint(some_weights("bfloat16", 3 * 10**10)), target(name), Asked(dtype="fp16"))
+        code = " ".join(fix.code for fix in one.fixes)
+        assert "torch.float16" not in code
+        assert f"dtype=torch.{dtype}, device_map" in code
+
+
+def test_ivd303_fires_and_gives_a_server_nothing_that_it_refuses() -> None:
+    """vLLM takes nothing on a P40; no glm4 in float16 anywhere; and trtllm-serve has no --dtype."""
+    plain = a_model(dtype="float32")
+    (one,) = findings(model_does_not_fit, plain, FP32, target("P40"), Asked(engine="vllm"))
+    assert not any(fix.command for fix in one.fixes)
+    (one,) = findings(
+        model_does_not_fit, replace(plain, model_type="glm4"), FP32, replace(target("T4"), memory_mib=20480), Asked(engine="vllm", dtype="fp32")
+    )
+    assert not any("float16" in fix.command for fix in one.fixes)
+    big = a_checkpoint(some_weights("float32", 4 * 10**10, 4))
+    for engine, command in (
+        ("vllm", "vllm serve PATH --tensor-parallel-size 4 --dtype float32"),
+        ("sglang", "python -m sglang.launch_server --model-path PATH --tp 4 --dtype float32"),
+        ("tensorrt-llm", "trtllm-serve PATH --tp_size 4"),
+    ):
+        (one,) = findings(model_does_not_fit, plain, big, target("A100-80"), Asked(engine=engine, dtype="fp32"))
+        assert [fix.command for fix in one.fixes if fix.command] == [command]
+
+
+def test_ivd303_fires_and_leaves_the_dtype_of_quantised_weights_alone() -> None:
+    """A dtype beside their own breaks some of them: the line that spreads them says auto, whatever is asked."""
+    model, packed = a_model(quantization="fp8"), a_checkpoint(some_weights("float8_e4m3fn", 10**11, 1, role="packed"))
+    (one,) = findings(model_does_not_fit, model, packed, target("H100"), Asked(dtype="fp16"))
+    assert 'dtype="auto", device_map="auto"' in one.fixes[0].code
+
+
+def test_ivd303_fires_and_counts_what_is_expanded_for_another_device() -> None:
+    """100 GB of compressed-tensors become 200 with transformers: no H200 of 141 holds them."""
+    model, packed = a_model(quantization="compressed-tensors"), a_checkpoint(some_weights("float8_e4m3fn", 10**11, 1, role="packed"))
+    (one,) = findings(model_does_not_fit, model, packed, target("A100-80"))
+    assert one.fixes[-1].title.endswith("a larger device: B300 (288 GB) holds it")
+
+
+def test_ivd303_fires_with_what_crawls_there_last() -> None:
+    """A P40 stores float16 and hardly computes in it."""
+    (one,) = findings(model_does_not_fit, FULL, FP32, target("P40"))
+    assert "torch.float16" not in one.fixes[0].code
+    assert "torch.float16" in one.fixes[-1].code
+    assert "emulated" in one.fixes[-1].title
 
 
 def test_ivd303_fires_with_fewer_bits_the_hosts_memory_and_a_larger_device() -> None:
@@ -304,6 +353,12 @@ def test_ivd306_fires_on_a_quantised_model(asked: Asked, severity: Severity) -> 
     assert one.fixes[0].code == 'model = LlamaForCausalLM.from_pretrained(path, dtype="auto")'
 
 
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm"])
+def test_ivd306_silent_where_a_server_holds_the_model(engine: str) -> None:
+    """Nobody gets hold of it to cast it."""
+    assert findings(quantised_model_must_not_be_cast, a_model(quantization="awq"), Asked(engine=engine, dtype="fp16")) == []
+
+
 def test_ivd306_silent_on_a_plain_model() -> None:
     """Whatever is asked for."""
     assert findings(quantised_model_must_not_be_cast, a_model(), Asked(dtype="fp16")) == []
@@ -327,6 +382,13 @@ def test_ivd307_fires_where_loading_casts_in_silence(config: str, stored: str, s
     assert one.message == f"config.json says {config}, and most weights are {stored}"
     assert one.evidence == (f"config.json: dtype = {config}", f"99.9% of 1000 parameters are {stored}")
     assert one.fixes[0].code == f"model = LlamaForCausalLM.from_pretrained(path, dtype=torch.{stored})"
+
+
+def test_ivd307_fires_without_sending_bfloat16_to_where_it_is_not() -> None:
+    """A T4 holds bfloat16 weights in float32."""
+    for name, dtype in (("T4", "float32"), ("P40", "float32"), ("A100-80", "bfloat16"), ("zen3", "bfloat16")):
+        (one,) = findings(dtype_of_config_and_weights_differ, a_model(dtype="float16"), a_checkpoint(), target(name))
+        assert f"dtype=torch.{dtype})" in one.fixes[0].code
 
 
 @pytest.mark.parametrize(
