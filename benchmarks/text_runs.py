@@ -105,6 +105,8 @@ def measured(model_type: str) -> dict[str, str]:
             row[name] = "ran"
         except Exception as error:  # noqa: BLE001  # whatever it raises is the result
             row[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    if row["fp32"] != "ran":
+        return {}  # what fails in any format is no matter of dtype
     row["transformers"] = transformers.__version__
     versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
     row["source"] = f"measured: {versions}, benchmarks/text_runs.py, on a tiny random model"

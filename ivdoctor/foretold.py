@@ -10,6 +10,7 @@ from .kernels import OWN_LOADER
 from .memory import held, room_of, weights_of
 from .systems import recipe_of, system_of
 from .text import say
+from .text_runs import ran_with
 
 WIRED = 2 / 3
 """
@@ -41,6 +42,8 @@ def undecided(
         yield from _by_transformers(place, asked, dtype, model, checkpoint, packages, native)
     else:
         yield from _by_recipe(place, asked, model)
+    if dtype and place.backend == "mps" and place.dtypes.of(dtype) == "emulated":
+        yield say("{title} converts {dtype}, and which operations do was not tried", title=place.title, dtype=TORCH_NAME[dtype])
     fp16 = fp16_range(model.model_type, None, asked.limits)
     if dtype == "fp16" and not model.quantization and fp16 in BARRED:
         yield say("in float16 models of {type} are known to leave its range", type=model.model_type)
@@ -95,7 +98,7 @@ def _by_transformers(  # noqa: PLR0917  # private, called once
         yield from _quantised(place, model, checkpoint, packages)
     elif dtype is None:
         yield say("nobody can say in which format the model would be loaded: name one with --dtype")
-    elif not _ran(family, dtype, asked, packages):
+    elif not _ran(family, dtype, asked, packages) and not _ran_on_ids(model, family, dtype, packages):
         yield _unseen(place, dtype, model, family, packages)
     if model.remote_code:
         yield say("{model} brings code of its own, which is not run", model=model.name)
@@ -116,6 +119,14 @@ def _ran(family: Family | None, dtype: Half, asked: Asked, packages: Packages | 
     installed = packages.version("transformers") if packages else None
     measured = release(family.measured_with)[:2]
     return installed is not None and family.fits(installed) is not False and (not measured or release(installed)[:2] == measured)
+
+
+def _ran_on_ids(model: Model, family: Family | None, dtype: Half, packages: Packages | None) -> bool:
+    """Whether a model of this type, which takes nothing that floats, was seen to run with the release that is installed; one with limits of its own is another."""
+    installed = packages.version("transformers") if packages else None
+    measured = ran_with(model.model_type, dtype)
+    own = family is not None and (bool(family.loads_with) or bool(family.name) or bool(family.code))
+    return bool(measured) and installed is not None and not own and release(installed)[:2] == release(measured)[:2]
 
 
 def _unseen(place: Place, dtype: Half, model: Model, family: Family | None, packages: Packages | None) -> str:

@@ -1,6 +1,7 @@
 """What keeps a yes from being certain: looking that went wrong, a device out of reach, a model nobody ran, a format no table knows."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .builds import BUILT_FOR, carried
@@ -40,7 +41,13 @@ def gaps_in(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iter
 
 
 def untold(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
-    """What the tables leave open of a target."""
+    """What the tables leave open of a target, each once; of a model where no engine is named transformers is asked about."""
+    asked, model = _or_none(shared, Asked), _or_none(shared, Model)
+    supposed = {**shared, Asked: replace(asked, engine="transformers")} if model and not asked.engine else shared
+    yield from dict.fromkeys((*_untold(place, shared), *unlisted(place, supposed), *_unbuilt(place, asked)))
+
+
+def _untold(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
     asked, model, checkpoint, packages = (_or_none(shared, kind) for kind in (Asked, Model, Checkpoint, Packages))
     dtype = meant(asked, model, checkpoint, packages)
     if model or asked.model:
@@ -53,7 +60,9 @@ def untold(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
     for one in dict.fromkeys(filter(None, (dtype, asked.input_dtype))):
         if place.dtypes.of(one) == "unknown":
             yield say("whether {title} computes {dtype} natively is not known: {note}", title=place.title, dtype=one, note=place.dtypes.note)
-    yield from unlisted(place, shared)
+
+
+def _unbuilt(place: Place, asked: Asked) -> Iterator[str]:
     if asked.torch and place.backend not in BUILT_FOR and not (place.backend == "mps" and "+" not in asked.torch):
         yield say("whether torch {version} is built for {title} is not known", version=asked.torch, title=place.title)
 

@@ -74,6 +74,13 @@ def test_a_mac_shares_its_memory_with_its_system() -> None:
     assert "macOS" in one
 
 
+def test_a_format_that_a_mac_converts_is_no_yes() -> None:
+    """An M1 computes bfloat16 in float32; an M3 has it."""
+    model = a_model(model_type="qwen2")
+    assert told("M1", model, "bf16") == ["M1 converts bfloat16, and which operations do was not tried"]
+    assert told("M3", model, "bf16") == []
+
+
 def test_nobody_says_whether_transformers_knows_a_type_that_the_tables_do_not() -> None:
     """The page of the eight systems has no look at a transformers: a family without a row is not unknown to it."""
     quantised = Quantisation(method="fp8", format="fp8")

@@ -198,3 +198,14 @@ def test_beside_a_machines_own_place_a_target_keeps_its_gaps() -> None:
 def test_an_engine_without_a_row_is_a_gap_of_a_device_that_is_here_too(place: Place, gaps: list[str]) -> None:
     """That the rule about engines found nothing says nothing where no row is about the device."""
     assert list(unlisted(place, {Asked: Asked(engine="sglang")})) == gaps
+
+
+@pytest.mark.parametrize("name", ["Arc A770", "T4", "M3", "zen3-64GB"])
+def test_no_engine_on_a_target_is_as_open_as_transformers(name: str) -> None:
+    """Both load by the same code, so that what is not known of the one is not known of the other; and each gap is said once."""
+    model, place = a_model(model_type="clip"), target(name)
+    without, named = (list(untold(place, {Asked: Asked(model="x", engine=engine), Model: model})) for engine in ("", "transformers"))
+    assert without == named
+    assert len(set(named)) == len(named)
+    quantised = list(untold(place, {Asked: Asked(model="x", engine="transformers"), Model: replace(model, quantization="nobody-knows")}))
+    assert len(set(quantised)) == len(quantised)

@@ -21,6 +21,9 @@ NO_DOWNLOAD = "ivdoctor downloads nothing"
 RUNTIME = 512 * 2**20
 """Bytes that a CUDA context with the libraries' workspaces takes before anything is loaded: 0.3 to 0.5 GiB (from knowledge, uncertain)."""
 
+WHOLE = re.compile(r"^(?:GeForce|Instinct)|\b(?:[PV]100|A100|H[12]00|GH200|B[23]00)\b")
+"""Targets that report the memory they are sold with, to a fiftieth: those with ECC in GDDR6 do not (from knowledge, uncertain)."""
+
 FEW = 8
 """File names that a command may have."""
 
@@ -134,11 +137,11 @@ def model_does_not_fit(
     Bytes are counted from the headers, else from the configuration, in the format asked about, or in the one that the loader or the engine
     would take. Caches and what passes through the layers come on top, so that what is not found here may still not fit. The margin is a
     tenth of the memory, which vLLM leaves too. On a device that was looked at it is a warning between that and what the CUDA context
-    leaves. Another target's memory than a GeForce's is its maker's figure, of which up to a tenth is not there (a T4 of 16 GB reports 14.6
-    GiB), so there it is an error from nine tenths on. A warning too where the weights fit only when spread over several equal devices, and a note where an
+    leaves. Of a target the memory is its maker's figure. A GeForce has it all, and a board with HBM nearly (a V100 of 16 GB reports 15.8
+    GiB); of others up to a tenth is not there (a T4 of 16 GB reports 14.6), so that it is an error from nine tenths on. A warning too where the weights fit only when spread over several equal devices, and a note where an
     engine was named, which spreads them when told to. Quantised weights count as they are packed: where a loader expands them, IVD311 says it.
 
-    Source: arithmetic, proven by loads on a CPU; vLLM's `gpu_memory_utilization`; nvidia-smi of a T4 (2026-11-23).
+    Source: arithmetic, proven by loads on a CPU; vLLM's `gpu_memory_utilization`; nvidia-smi of a T4 and a V100 (2026-11-23).
 
     ## Fix
     Load in a format of half the width where the weights are not that already, spread the model, quantise it, or take more memory.
@@ -189,7 +192,7 @@ def _severity(needed: int, memory: int, place: Place, asked: Asked, *, spread: b
     if spread:
         return Severity.WARNING if asked.engine in OWN_LOADER else Severity.NOTE
     context = 0 if place.backend == "cpu" else RUNTIME
-    measured = place.kind != "target" or place.backend == "cpu" or place.title.startswith("GeForce")
+    measured = place.kind != "target" or place.backend == "cpu" or WHOLE.search(place.title)
     return Severity.WARNING if measured and needed + context <= memory else None
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from ivdoctor.facts import Cache
 from ivdoctor.modelfiles.cache import cache_of, tied_of
-from ivdoctor.modelfiles.cache_defaults import DEFAULTS
 
 LLAMA = {
     "model_type": "llama",
@@ -141,19 +140,6 @@ def test_generate_keeps_what_is_counted() -> None:
 def test_the_usual_kinds(changes: dict[str, Any], expected: Cache) -> None:
     """Heads missing, null or of the family's own; a window that nobody says to be one keeps all."""
     assert cache_of(LLAMA | changes) == expected
-
-
-def test_what_a_configuration_leaves_out_is_as_transformers_has_it() -> None:
-    """Of every family that writes: what its class says by itself, and no more than the table has."""
-    transformers = pytest.importorskip("transformers", minversion="5.23")
-    waiting, classes = [transformers.CONFIG_MAPPING[name] for name in MODEL_TYPES], {}
-    for one in waiting:
-        waiting += one.sub_configs.values()
-        classes[one.model_type] = one
-    for family, known in DEFAULTS.items():
-        fields = classes[family].__dataclass_fields__
-        said = (fields[name].default if name in fields else None for name in ("num_key_value_heads", "head_dim"))
-        assert known == tuple(value if isinstance(value, int) else 0 for value in said), family
 
 
 @pytest.mark.parametrize(

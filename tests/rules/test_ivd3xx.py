@@ -270,6 +270,14 @@ def test_ivd303_fires_and_counts_what_is_expanded_for_another_device() -> None:
     assert one.fixes[-1].title.endswith("a larger device: B300 (288 GB) holds it")
 
 
+@pytest.mark.parametrize(("name", "severity"), [("V100", Severity.WARNING), ("T4", Severity.ERROR)])
+def test_ivd303_fires_and_a_card_that_just_holds_it_is_no_certain_no(name: str, severity: Severity) -> None:
+    """InternVideo2.5 in float16 is reported to run on a card of 16 GB, which a V100 has and a T4 has not quite."""
+    model, stored = a_model(dtype="float16"), a_checkpoint(some_weights("float16", 8_075_365_376))
+    (one,) = findings(model_does_not_fit, model, stored, target(name))
+    assert one.severity is severity
+
+
 def test_ivd303_fires_with_what_crawls_there_last() -> None:
     """A P40 stores float16 and hardly computes in it."""
     (one,) = findings(model_does_not_fit, FULL, FP32, target("P40"))

@@ -42,6 +42,7 @@ UNIQUE = {
     "recipes": ("model_type", "format", "engine", "device"),
     "switches": ("name", "torch_from"),
     "systems": ("model_type", "name"),
+    "text_runs": ("model_type",),
     "torch_releases": ("torch",),
     "wheels": ("build", "machine", "torch_from"),
 }

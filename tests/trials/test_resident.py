@@ -44,23 +44,36 @@ def save(name, kind, sizes):
 def load(name, kind, dtype):
     return getattr(transformers, kind).from_pretrained(f"{root}/{name}", dtype=dtype if dtype == "auto" else getattr(torch, dtype))
 
-for name, (kind, sizes) in made.items():
-    save(name, kind, sizes)
-for kind in {kind for kind, _ in made.values()}:
-    save(kind, kind, small)
-    load(kind, kind, "float32")  # what a first load imports and allocates for good
-for name, dtype in loads:
-    if os.fork():  # the importing is shared, and no load leaves anything to the next
-        assert os.wait()[1] == 0
-        continue
+def make():
+    for name, (kind, sizes) in made.items():
+        save(name, kind, sizes)
+    for kind in kinds:
+        save(kind, kind, small)
+
+def measure(name, kind, dtype):
+    warm = load(kind, kind, "float32")  # what a first load allocates for good, and the pages of the libraries' files
     before = resident()
-    model = load(name, made[name][0], dtype)
+    model = load(name, kind, dtype)
     forget_the_file()
     touched = sum(float(one.detach().flatten()[::512].double().sum()) for one in model.parameters())
     after = resident()
     elements = {one.data_ptr(): one.numel() * one.element_size() for one in model.parameters()}
     print(json.dumps([after - before, sum(elements.values())]), flush=True)
+
+def alone(task, *given):
+    # the importing is shared, and no load leaves anything to the next; before any of them there are no threads, so a child is whole
+    if os.fork():
+        assert os.wait()[1] == 0
+        return
+    task(*given)
     os._exit(0)
+
+kinds = {kind for kind, _ in made.values()}
+for kind in kinds:
+    getattr(transformers, kind)
+alone(make)
+for name, dtype in loads:
+    alone(measure, name, made[name][0], dtype)
 """
 """RSS by kind: what is mapped from the file counts as well as what was copied."""
 
