@@ -104,7 +104,7 @@ def _too_large(place: Place, facts: Mapping[type, Any], registered: Plugins) -> 
     """With the least number of such devices, a power of two, that the same rule lets pass."""
     rules = [one for one in registered.machine_rules if one.code == SIZE]
     number = max(2, place.count)
-    while number <= MOST_DEVICES:
+    while number <= MOST_DEVICES and place.backend not in ("cpu", "mps"):
         (verdict,) = judge(rules, {**facts, Place: replace(place, count=number)}, place=place.name)
         if not verdict.error and not any(one.severity is Severity.ERROR for one in verdict.findings):
             return say("does not fit (needs {number})", number=number)

@@ -68,7 +68,7 @@ def _fits(needed: int, place: Place) -> GridCell:
     if needed <= SHARE * place.memory_mib * 2**20:
         return GridCell(text=say("alone"), mark="good")
     mark: Literal["poor", "bad"] = "poor" if needed <= room_of(place) else "bad"
-    return GridCell(text=say("no") if place.backend == "cpu" else say("needs {number}", number=devices(needed, place)), mark=mark)
+    return GridCell(text=say("no") if place.backend in ("cpu", "mps") else say("needs {number}", number=devices(needed, place)), mark=mark)
 
 
 def _gib(size: int) -> str:

@@ -244,6 +244,7 @@ def test_it_never_disagrees_with_check(tmp_path: Path, build: Build, target: str
         (_small, "T4", "no: bf16 is emulated; fits"),
         (_large, "A100-SXM4-80GB", "no: does not fit (needs 2)"),
         (_large, "16xT4", "no: "),
+        (_large, "M1", "no: does not fit"),
         (_torn, "A100-SXM4-80GB", "no: files missing or torn"),
         (_unsized, "A100-SXM4-80GB", ("unknown (native, fit unknown)", "no: ")),
     ],
@@ -254,6 +255,7 @@ def test_the_word(tmp_path: Path, build: Build, target: str, begins: str | tuple
     (cell,) = the_row(build(tmp_path / "model"), asked=asked, judged_for=Bench(asked), probes=probes()).cells
 
     assert cell.word.startswith(begins)
+    assert not (target == "M1" and "needs" in cell.word)  # Macs are not put together
 
 
 def test_the_word_of_an_engine_that_casts_by_itself(tmp_path: Path) -> None:

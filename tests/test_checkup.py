@@ -516,7 +516,7 @@ def test_a_verdict_on_a_target_is_no_readier_for_what_ran_here(outcomes: tuple[O
     report = for_targets("T4", outcomes=with_model(outcomes, a_cast()), dtype="fp16", model="/models/one")
 
     assert (report.verdict, report.exit_code) == (Answer.UNDETERMINED, 3)
-    assert report.reason.startswith("by the tables alone: the model was not run: Tesla T4 is not here, and of llama in fp16 the tables have no run")
+    assert report.reason.startswith("by the tables alone: ")
     assert report.charts == ()
 
 

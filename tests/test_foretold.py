@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from ivdoctor.checkup import judged
-from ivdoctor.facts import Asked, Checkpoint, Half, Model, Native, Package, Packages, Quantisation, Version
+from ivdoctor.evidence import fp16_range
+from ivdoctor.facts import Asked, Checkpoint, Half, Limits, Model, Native, Package, Packages, Quantisation, Version
 from ivdoctor.foretold import undecided
 from ivdoctor.gate import Answer
 from ivdoctor.plugins import plugins
 from ivdoctor.systems_page import outcomes
+from ivdoctor.tables import table
 from ivdoctor.targets import target
 from ivdoctor.testing import a_checkpoint, a_model, some_weights
 
@@ -93,3 +95,10 @@ def test_the_page_of_systems_calls_no_type_unknown_that_has_no_row(tmp_path: Pat
     (tmp_path / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
     assert not any(one.subject == "native" for one in outcomes(tmp_path))
     assert any(one.subject == "native" for one in outcomes(SYSTEMS / "Kimi-K2-Thinking.json"))
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gemma3", "gemma3_text", "glm4"])
+def test_a_family_that_an_engine_keeps_out_of_float16_is_led_there_by_nobody(family: str) -> None:
+    """vLLM's list, but for what transformers does not know: the reason that it names is the numbers, which are the same with any engine."""
+    assert any(row["model_type"] == family and row["format"] == "fp16" for row in table("engine_families"))
+    assert fp16_range(family, None, Limits()) == "overflows"

@@ -12,22 +12,28 @@ DEFAULTS = {
         (
             4,
             256,
-            "diffusion_gemma_text gemma2 gemma3_text gemma4_text gemma4_unified_text qwen3_5_text t5_gemma_module t5gemma2_decoder "
-            "t5gemma2_text vaultgemma",
+            (
+                "diffusion_gemma_text gemma2 gemma3_text gemma4_text gemma4_unified_text qwen3_5_text t5_gemma_module t5gemma2_decoder "
+                "t5gemma2_text vaultgemma"
+            ),
         ),
         (5, 0, "bitnet"),
         (
             8,
             0,
-            "bamba emu3_text_model evolla falcon_h1 glm4_moe glm4v_moe_text glm_ocr_text jamba lfm2 lfm2_moe minimax ministral "
-            "mistral mixtral mllama_text_model phi4_multimodal phimoe qwen2_5_vl_text qwen2_vl_text voxtral_realtime_text",
+            (
+                "bamba emu3_text_model evolla falcon_h1 glm4_moe glm4v_moe_text glm_ocr_text jamba lfm2 lfm2_moe minimax ministral "
+                "mistral mixtral mllama_text_model phi4_multimodal phimoe qwen2_5_vl_text qwen2_vl_text voxtral_realtime_text"
+            ),
         ),
         (8, 64, "gpt_oss"),
         (
             8,
             128,
-            "beam cosmos3_edge_text cwm hy_v3 inkling2_text inkling_text iquestcoder laguna llama4_text minimax_m2 ministral3 "
-            "molmo2_text nemotron_h seed_oss solar_open step3p5",
+            (
+                "beam cosmos3_edge_text cwm hy_v3 inkling2_text inkling_text iquestcoder laguna llama4_text minimax_m2 ministral3 "
+                "molmo2_text nemotron_h seed_oss solar_open step3p5"
+            ),
         ),
         (10, 0, "unlimited_ocr_text"),
         (16, 0, "jetmoe qwen2_moe qwen3_vl_moe_text"),

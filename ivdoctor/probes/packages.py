@@ -16,6 +16,9 @@ from ..text import printable
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+!_~-]{0,99}")
 """More than PEP 440 allows, for the sake of what vendors write; never a text that could pass for something else."""
 
+LARGEST_END = 22 + 2**16 - 1
+"""Bytes of what stands at the end of a zip, with its comment."""
+
 
 class _Metadata(Protocol):
     """As importlib.metadata has it."""
@@ -62,13 +65,13 @@ def packages() -> Packages:
     broken: list[str] = []
     seen: set[str] = set()
     for distribution in _distributions():
-        folder = os.path.realpath(distribution.path) if isinstance(distribution, _Folder) else ""
-        named = _named(folder)
+        path = distribution.path if isinstance(distribution, _Folder) else ""
+        folder, named = os.path.realpath(path) if path else "", _named(path)  # by the name on the path, for a link's target may have any
         if folder in seen or (named and named not in wanted):
             continue  # seen: the same path entry twice, or lib64 beside lib
         name, version = _identity(distribution)
         if named and named != name:
-            broken.append(printable(os.path.basename(folder)))
+            broken.append(printable(os.path.basename(path)))
         elif name in wanted:
             copies.append(_Copy(name=name, version=version, folder=folder, source=_source(distribution)))
         if folder:
@@ -108,7 +111,11 @@ def _distributions() -> Iterator[_Metadata]:
 
     What is no folder on the path, an archive, is left to it.
     """
-    for entry in sys.path:
+    path: list[object] = [*sys.path]  # anybody may put anything there
+    for given in path:
+        if not isinstance(given, (str, os.PathLike)):
+            continue
+        entry = os.fspath(given)
         if _is_archive(entry):
             from importlib.metadata import MetadataPathFinder
 
@@ -127,16 +134,19 @@ def _distributions() -> Iterator[_Metadata]:
 def _is_archive(entry: str) -> bool:
     """Whether it has the directory of a zip, which stands at its end."""
     try:
+        if not os.path.isfile(entry):  # a FIFO would keep its reader waiting
+            return False
         with open(entry, "rb") as file:
-            file.seek(max(0, os.path.getsize(entry) - 2**16))
-            return b"PK\x05\x06" in file.read()
+            file.seek(max(0, os.path.getsize(entry) - LARGEST_END))
+            return b"PK\x05\x06" in file.read(LARGEST_END)
     except (OSError, ValueError):
         return False
 
 
-def _named(folder: str) -> str:
+def _named(path: str) -> str:
     """The package's name by the folder's: `torch-2.1.0.dist-info`, `torch.egg-info`, `torch-2.1.0-py3.11.egg/EGG-INFO`."""
-    name = os.path.basename(os.path.dirname(folder) if folder.endswith("EGG-INFO") else folder)
+    folder = path.lower()
+    name = os.path.basename(os.path.dirname(folder) if os.path.basename(folder) == "egg-info" else folder)
     return _normal(name.removesuffix(".egg-info").partition("-")[0])
 
 

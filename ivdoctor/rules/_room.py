@@ -1,17 +1,17 @@
 """Ways out where a model's weights are larger than the memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..evidence import BARRED, Range
-from ..facts import TORCH_NAME, Asked, Cast, Half, Host, Model, Packages, Place
+from ..facts import SHORT_NAME, TORCH_NAME, Asked, Cast, Checkpoint, Half, Host, Model, Packages, Place
 from ..finding import Fix
 from ..kernels import OWN_LOADER, engine_row, family_row
 from ..lines import class_name, from_pretrained
-from ..memory import SHARE, Weights, devices
+from ..memory import SHARE, Weights, devices, held, room_of
+from ..targets import target
 from ..text import say
-from ..titles import Accelerator, known
 from ._remedies import caveat, elsewhere, range_of, untried
 from ._weights import gib, smaller, torch_name
 
@@ -25,6 +25,9 @@ BITS = 4.5
 """Of a weight quantised to four, with the scales of its group: 4.25 to 4.56 by methods and groups of 128 and 64, bitsandbytes among them."""
 
 KEEPS = ("native", "weight-only")
+
+SINGLE = ("cpu", "mps")
+"""Of these torch has one device, and nothing spreads a model over several."""
 
 PARALLEL = {"vllm": "--tensor-parallel-size", "sglang": "--tp", "tensorrt-llm": "--tp_size"}
 """Source: the documentation of vllm serve, sglang's launch_server and trtllm-serve, which has no --dtype (2026-11-23)."""
@@ -40,6 +43,7 @@ class Short:
     place: Place
     asked: Asked
     model: Model | None
+    checkpoint: Checkpoint | None
     packages: Packages | None
     cast: Cast | None
     host: Host | None
@@ -113,7 +117,7 @@ def _spread(short: Short) -> Iterator[Fix]:
     place, dtype = short.place, short.runs
     number = devices(short.weights.loaded(dtype), place)
     trial = untried(say("it is arithmetic, and leaves out what the layers pass on"))
-    if short.expanded or number > MOST_DEVICES or place.backend == "cpu" or number < 2 or not short.taken(dtype):  # noqa: PLR2004  # one is not spread
+    if short.expanded or number > MOST_DEVICES or place.backend in SINGLE or number < 2 or not short.taken(dtype):  # noqa: PLR2004  # one is not spread
         return
     title = say("Spread it over {number} of {title}, no fewer", number=number, title=place.title)
     if number <= place.count:
@@ -191,18 +195,18 @@ def _offload(short: Short) -> Iterator[Fix]:
 
 def _another(short: Short) -> Fix:
     trial = untried(say("which of them is there ivdoctor does not know"))
-    card = next((one for one in map(known, CARDS) if one and _holds(one, short)), None)
+    card = next((one for one in map(target, CARDS) if _holds(one, short)), None)
     if card is None:
         return Fix(title=say("Take a checkpoint of fewer bits, or more memory"), kind="hardware", action="device", trial=trial)
-    title = say(
-        "Take a checkpoint of fewer bits, or a larger device: {card} ({memory} GB) holds it", card=card.product, memory=f"{card.memory_gib:g}"
-    )
+    size = f"{card.memory_mib / 1024:g}"
+    title = say("Take a checkpoint of fewer bits, or a larger device: {card} ({memory} GB) holds it", card=card.title, memory=size)
     return Fix(title=title, kind="hardware", action="device", trial=trial)
 
 
-def _holds(card: Accelerator, short: Short) -> bool:
-    """Whether one of them has the memory, and computes natively in the format that is meant."""
-    dtype = TORCH_NAME.get(short.dtype, short.model.dtype if short.model else "")
-    native = {"bfloat16": card.row.bf16, "float16": card.row.fp16}.get(dtype, "native") == "native"
-    needed = max(short.needed, short.weights.dequantised) if short.expanded else short.needed
-    return native and needed <= SHARE * card.memory_gib * 2**30
+def _holds(card: Place, short: Short) -> bool:
+    """Whether one of them has the memory for what becomes of the weights there, and computes natively in the format that is meant."""
+    dtype = SHORT_NAME.get(short.model.dtype if short.model else "") if short.dtype == "auto" else short.dtype
+    native = dtype in (None, "fp32") or card.dtypes.of(dtype) == "native"
+    there = replace(short, place=card)
+    needed = held(short.weights, card, short.asked, model=short.model, checkpoint=short.checkpoint, packages=short.packages)
+    return native and there.taken(short.dtype) and needed <= room_of(card)

@@ -116,8 +116,14 @@ def quantised_weights_are_expanded(
         evidence=(*sizes, *((room,) if after and place.memory_mib else ()), *found.lines),
         severity=Severity.NOTE if said else None if fits else Severity.ERROR,
         category="" if fits else "neg-oom",
-        fixes=(another(place, range_of(model, cast, asked)),) if nowhere else _kept_packed(model, place, asked, checkpoint, packages, cast),
+        fixes=(_smaller(place),) if nowhere else _kept_packed(model, place, asked, checkpoint, packages, cast),
     )
+
+
+def _smaller(place: Place) -> Fix:
+    """Where even the packed weights are too many, another format of as many bits is no way out."""
+    trial = elsewhere(place, say("which of them is there ivdoctor does not know"))
+    return Fix(title=say("Take a smaller model, or a device that holds it packed and keeps it so"), kind="hardware", action="device", trial=trial)
 
 
 def _kept_packed(

@@ -173,6 +173,7 @@ def model_does_not_fit(
                 place=place,
                 asked=asked,
                 model=model,
+                checkpoint=checkpoint,
                 packages=packages,
                 cast=cast,
                 host=host,

@@ -24,6 +24,18 @@ GROUPED = {**TINY, "num_key_value_heads": 2}
 LATENT = {"kv_lora_rank": 32, "q_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 16, "v_head_dim": 12, "num_key_value_heads": 4}
 EXPERTS = {"moe_intermediate_size": 32, "n_routed_experts": 4, "num_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1}
 SMALL_T5 = {"d_model": 64, "d_kv": 24, "d_ff": 96, "num_layers": 3, "num_decoder_layers": 2, "num_heads": 4, "vocab_size": 128}
+SMALL_BART = {
+    "d_model": 64,
+    "encoder_layers": 3,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 8,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 96,
+    "decoder_ffn_dim": 96,
+    "vocab_size": 128,
+    "max_position_embeddings": 64,
+}
+
 FAMILIES: list[tuple[str, dict[str, Any]]] = [  # one of each way to keep: a module of transformers more is half a second more
     ("llama", GROUPED | {"head_dim": 32}),
     ("llama", TINY),
@@ -32,6 +44,9 @@ FAMILIES: list[tuple[str, dict[str, Any]]] = [  # one of each way to keep: a mod
     ("qwen2", GROUPED | {"use_sliding_window": False, "sliding_window": 10}),
     ("gemma3_text", GROUPED | {"num_hidden_layers": 7, "head_dim": 16, "sliding_window": 10}),
     ("gemma4_text", GROUPED | {"num_hidden_layers": 6, "head_dim": 16, "sliding_window": 10, "hidden_size_per_layer_input": 8}),
+    ("gemma2", GROUPED | {"head_dim": 16, "sliding_window": 10}),
+    ("gpt_oss", GROUPED | {"head_dim": 16, "sliding_window": 10, "num_local_experts": 4, "num_experts_per_tok": 2}),
+    ("cohere2", GROUPED | {"num_hidden_layers": 5, "sliding_window": 10}),
     ("llama4_text", GROUPED | {"num_hidden_layers": 5, "attention_chunk_size": 10, "num_local_experts": 2, "intermediate_size_mlp": 96}),
     ("deepseek_v3", TINY | LATENT | EXPERTS | {"first_k_dense_replace": 1}),
     ("falcon", TINY | {"multi_query": True, "new_decoder_architecture": False}),
@@ -41,8 +56,10 @@ FAMILIES: list[tuple[str, dict[str, Any]]] = [  # one of each way to keep: a mod
     ("gpt_bigcode", {"n_embd": 64, "n_layer": 3, "n_head": 4, "vocab_size": 128, "multi_query": False}),
     ("gpt2", {"n_embd": 64, "n_layer": 3, "n_head": 4, "vocab_size": 128}),
     ("t5", SMALL_T5),
+    ("bart", SMALL_BART),
     ("qwen3_next", GROUPED | EXPERTS | {"head_dim": 16, "linear_num_value_heads": 4, "linear_num_key_heads": 2, "linear_key_head_dim": 16}),
     ("jamba", GROUPED | EXPERTS | {"attn_layer_period": 2, "attn_layer_offset": 1, "use_mamba_kernels": False}),
+    ("mamba", {"hidden_size": 64, "num_hidden_layers": 3, "vocab_size": 128}),
     ("lfm2", GROUPED | {"layer_types": ["conv", "full_attention"] * 2, "conv_L_cache": 3}),
 ]
 

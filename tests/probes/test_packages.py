@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -86,6 +87,41 @@ def test_a_name_is_one_name_however_it_is_written(tmp_path: Path, folder: str, n
     install(tmp_path, folder, name=name, number="2.5.8")
 
     assert pairs(seen_from(tmp_path).installed) == [("flash-attn", "2.5.8")]
+
+
+def test_a_link_has_the_name_on_the_path(tmp_path: Path) -> None:
+    """Stores of packages call the target as they like; one that leads nowhere is broken."""
+    target = install(tmp_path / "store", "torch-2.1.0.dist-info", number="2.1.0").rename(tmp_path / "store" / "abc")
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "torch-2.1.0.dist-info").symlink_to(target)
+    (site / "numpy-2.0.dist-info").symlink_to(tmp_path / "nowhere")
+
+    found = seen_from(site)
+
+    assert pairs(found.installed) == [("torch", "2.1.0")]
+    assert found.broken == ("numpy-2.0.dist-info",)
+
+
+def test_what_stands_on_the_path_by_mistake_breaks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Path is read as importlib.metadata reads it, a FIFO is not waited for, and the rest is passed over."""
+    install(tmp_path / "site", "torch-2.1.0.dist-info", number="2.1.0")
+    os.mkfifo(tmp_path / "fifo")
+    monkeypatch.setattr(sys, "path", [3, None, b"x", "a\0b", str(tmp_path / "fifo"), tmp_path / "site"])
+    found = packages()
+    assert isinstance(found, Packages)
+    assert pairs(found.installed) == [("torch", "2.1.0")]
+
+
+def test_a_zip_with_the_longest_comment_is_found(tmp_path: Path) -> None:
+    """Its directory's end begins 65,557 bytes before its own."""
+    with zipfile.ZipFile(tmp_path / "torch.zip", "w") as archive:
+        archive.writestr("torch-2.1.0.dist-info/METADATA", "Name: torch\nVersion: 2.1.0\n")
+        archive.comment = b"x" * 65535
+    entries = [str(tmp_path / "torch.zip")]
+    code = "import sys; sys.path[:0] = sys.argv[1:]; from ivdoctor.probes.packages import packages; print(packages().installed)"
+    done = subprocess.run([sys.executable, "-c", code, *entries], capture_output=True, text=True, check=True)
+    assert "2.1.0" in done.stdout
 
 
 def test_an_egg_is_found(tmp_path: Path) -> None:

@@ -513,3 +513,10 @@ def test_ivd312_fires_with_the_flag_that_vllm_itself_names() -> None:
     assert commands(findings(quantised_weights_refused, quantised("fbgemm_fp8"), H100, asked)) == ["vllm serve PATH --allow-deprecated-quantization"]
     assert commands(findings(quantised_weights_refused, quantised("fbgemm_fp8"), T4, asked)) == []
     assert commands(findings(quantised_weights_refused, quantised("hqq"), H100, asked)) == []
+
+
+def test_ivd311_fires_without_another_format_of_as_many_bits_where_the_packed_weights_do_not_fit() -> None:
+    """117 billion weights of four bits are more than a V100 holds in any four bits."""
+    stored = a_checkpoint(some_weights("uint8", 117 * BILLION, 0.55, role="packed"))
+    (found,) = findings(quantised_weights_are_expanded, quantised("mxfp4"), V100, stored)
+    assert [fix.title for fix in found.fixes] == ["Take a smaller model, or a device that holds it packed and keeps it so"]

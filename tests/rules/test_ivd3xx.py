@@ -278,6 +278,20 @@ def test_ivd303_fires_and_a_card_that_just_holds_it_is_no_certain_no(name: str, 
     assert one.severity is severity
 
 
+def test_ivd303_fires_and_names_a_device_that_keeps_the_weights_packed() -> None:
+    """MXFP4 is expanded on a V100 and stays packed on an A100, which so holds 61 GiB."""
+    model, packed = a_model(quantization="mxfp4"), a_checkpoint(some_weights("uint8", 117 * 10**9, 0.55, role="packed"))
+    (one,) = findings(model_does_not_fit, model, packed, target("V100"))
+    assert one.fixes[-1].title.endswith("A100 SXM4 80GB (80 GB) holds it")
+
+
+@pytest.mark.parametrize("name", ["M1", "zen3-16GB"])
+def test_ivd303_fires_and_ties_no_macs_together(name: str) -> None:
+    """There is one MPS device, and one CPU."""
+    (one,) = findings(model_does_not_fit, FULL, FP32, target(name))
+    assert not any("Spread" in fix.title for fix in one.fixes)
+
+
 def test_ivd303_fires_with_what_crawls_there_last() -> None:
     """A P40 stores float16 and hardly computes in it."""
     (one,) = findings(model_does_not_fit, FULL, FP32, target("P40"))

@@ -80,7 +80,7 @@ for name, dtype in loads:
 LLAMA = {
     "hidden_size": 1024,
     "intermediate_size": 2816,
-    "num_hidden_layers": 3,
+    "num_hidden_layers": 2,
     "num_attention_heads": 16,
     "num_key_value_heads": 4,
     "vocab_size": 16000,
@@ -109,7 +109,7 @@ class Done(NamedTuple):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """Models of some 100 MB in bfloat16, saved and loaded by one process, which looks at itself."""
+    """Models of some 80 MB in bfloat16, saved and loaded by one process, which looks at itself."""
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
     if not Path("/proc/self/status").exists():
