@@ -244,7 +244,9 @@ def _without(slow: list[str], place: Place) -> Iterator[str]:
 
 
 def _in_fp32(place: Place, cast: Cast | None, model: Model | None, packages: Packages | None) -> tuple[Fix, ...]:
-    """A model that was run in fp32 is proof of it."""
+    """A model that was run in fp32 is proof of it; quantised weights are not cast."""
+    if model and model.quantization:
+        return ()
     title = say("Use float32 on the CPU")
     ran = next((one for one in cast.trials if one.computes_in == "fp32" and one.status == "passed"), None) if cast else None
     if cast and ran and cast.how == "real-run":
@@ -265,11 +267,15 @@ def fp16_not_native(place: Place, asked: Asked, model: Model | None, checkpoint:
     """
     if place.backend != "cpu" and place.dtypes.fp16 in ("emulated", "none"):
         best, code = ("bfloat16", BFLOAT) if place.dtypes.bf16 == "native" else ("float32", FLOAT)
+        fix = Fix(title=say("Compute in {dtype}", dtype=best), code=code, trial=elsewhere(place, say("its speed was not measured here")))
+        if model and model.quantization:
+            title = say("Take a device that computes in float16: quantised weights are not cast")
+            fix = Fix(title=title, kind="hardware", trial=elsewhere(place, say("it needs other hardware")))
         yield Problem(
             message=say("fp16 is {support} on {title}", support=place.dtypes.fp16, title=place.label),
             evidence=(say("table: {note}; {source}", note=place.dtypes.note, source=place.dtypes.source),),
             severity=Severity.ERROR if concerned("fp16", place, asked, model=model, checkpoint=checkpoint, packages=packages) else None,
-            fixes=(Fix(title=say("Compute in {dtype}", dtype=best), code=code, trial=elsewhere(place, say("its speed was not measured here"))),),
+            fixes=(fix,),
         )
 
 

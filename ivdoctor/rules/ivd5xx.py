@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ..evidence import BARRED, Range, concerned, judged
 from ..facts import HALVES, TORCH_NAME, Asked, Cast, Checkpoint, Half, Model, Packages, Place, Precision, Torch, release
+from ..fates import fate
 from ..finding import Fix, Problem, Severity
 from ..kernels import Engine, cpu_missing, engine_rows, family_row, kernels, quantised_as
 from ..rule import rule
@@ -116,7 +117,11 @@ def engine_refuses(
     barred = family_row(asked.engine, model.model_type, "fp16") if model else None
     if barred and "fp16" in meant:
         yield _family(barred, asked, place)
+    told = fate(model, checkpoint, place, packages) if model and model.quantization and asked.engine == "transformers" else None
+    packed = quantised_as(model.quantization, checkpoint, model.quantised) if model else ""
     for one in mine:
+        if one.format == packed and told and told.outcome != one.outcome:
+            continue  # the method's own loader does something else than the format's row says: IVD311 and IVD312
         if one.outcome != "native":
             one = replace(one, auto=barred["auto"]) if barred and one.auto == "fp16" else one  # noqa: PLW2901  # the family's own
             yield _engine(one, rows, place, range_of(model, cast, asked), asked, packed=bool(model and model.quantization))

@@ -309,3 +309,9 @@ def test_a_miniature_that_ran_elsewhere_changes_nothing_of_a_targets_advice(dtyp
     assert without.fixes[0].trial.status == "not-tried"
     (ran,) = findings(bf16_emulated, HERE[0], a_mismatch("cuda:0"), asked)
     assert ran.fixes[0].trial.status == "passed"
+
+
+def test_ivd205_fires_without_a_cast_for_quantised_weights() -> None:
+    """Nor does IVD204 cast them on a processor."""
+    (found,) = findings(fp16_not_native, P40, a_model(quantization="awq"))
+    assert [(fix.kind, fix.code) for fix in found.fixes] == [("hardware", "")]

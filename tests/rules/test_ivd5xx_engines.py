@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ivdoctor.facts import Asked, Checkpoint, Model, Place, Stored
+from ivdoctor.facts import Asked, Checkpoint, Model, Place, Quantisation, Stored
 from ivdoctor.finding import Finding, Severity
 from ivdoctor.kernels import ENGINES, PACKED, QUANTISED, family_row
 from ivdoctor.rules.ivd5xx import WEIGHTS_ALONE, engine_refuses
@@ -285,3 +285,10 @@ def test_formats_are_those_of_the_table() -> None:
     formats = {row["format"] for row in table("engines")}
     packed = {word for method in PACKED.values() for _, word in method}
     assert {*QUANTISED.values(), *packed, *WEIGHTS_ALONE} <= formats
+
+
+def test_ivd503_silent_where_the_methods_own_loader_does_something_else() -> None:
+    """transformers refuses NVFP4 by that method's name, and expands what compressed-tensors packed in it: IVD311 says so."""
+    model = a_model(quantization="compressed-tensors", quantised=Quantisation(method="compressed-tensors", format="nvfp4"))
+    found = findings(engine_refuses, target("H100"), Asked(engine="transformers"), model)
+    assert [one.message for one in found if "nvfp4" in one.message] == []
