@@ -120,8 +120,8 @@ def engine_refuses(
     told = fate(model, checkpoint, place, packages) if model and model.quantization and asked.engine == "transformers" else None
     packed = quantised_as(model.quantization, checkpoint, model.quantised) if model else ""
     for one in mine:
-        if one.format == packed and told and told.outcome != one.outcome:
-            continue  # the method's own loader does something else than the format's row says: IVD311 and IVD312
+        if one.format == packed and one.outcome == "refused" and told and told.outcome == "dequantised":
+            continue  # the method has a loader of its own, whatever the row of the format says: IVD311
         if one.outcome != "native":
             one = replace(one, auto=barred["auto"]) if barred and one.auto == "fp16" else one  # noqa: PLW2901  # the family's own
             yield _engine(one, rows, place, range_of(model, cast, asked), asked, packed=bool(model and model.quantization))
