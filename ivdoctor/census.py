@@ -157,7 +157,7 @@ def _row(found: Found, given: tuple[Asked, Packages], probes: Iterable[Probe], r
         name=name,
         revision=revision,
         kind=found.kind,
-        state=_state(problem, held, found),
+        state=_state(problem, held, own, found),
         model_type=one.model_type if one else "",
         architecture=next(iter(one.architectures), "") if one else "",
         stored=stored if counted == "headers" else (),
@@ -199,14 +199,16 @@ def _problems(found: Found, outcomes: Iterable[Outcome]) -> Iterable[str]:
             yield re.sub(r"^(?:Unreadable|Torn|Nothing): ", "", one.reason)
 
 
-def _state(problem: str, held: Checkpoint | None, found: Found) -> State:
+def _state(problem: str, held: Checkpoint | None, own: Adapter | None, found: Found) -> State:
     if problem:
         return "unreadable"
     if held and held.torn:
         return "torn"
     if (held and held.missing) or (found.unfinished and not held):
         return "incomplete"
-    return "whole" if held or found.kind == "adapter" else "no weights"
+    if own and not own.stored:
+        return "incomplete"
+    return "whole" if held or own else "no weights"
 
 
 def _stored(

@@ -339,3 +339,10 @@ def test_no_markup_in_markdown() -> None:
 
     assert "<img src=x>" in text
     assert "`<img src=x>" in text.replace("`a\\|b <img", "`<img")
+
+
+def test_an_adapter_without_weights_is_incomplete(tmp_path: Path) -> None:
+    """As `check` says of it: IVD343."""
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "org/base"}')
+    (row,) = census([str(tmp_path)]).rows
+    assert (row.kind, row.state) == ("adapter", "incomplete")

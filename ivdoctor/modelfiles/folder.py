@@ -145,6 +145,10 @@ def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+INDEXED = ".safetensors.index.json"
+"""What names the files of a checkpoint, be they there or not."""
+
+
 def models_of(folder: str, name: str, holds: Folder, *, part: bool = False) -> list[Found]:
     """
     The models that lie in one folder.
@@ -158,7 +162,7 @@ def models_of(folder: str, name: str, holds: Folder, *, part: bool = False) -> l
     found: list[Found] = []
     if CONFIG not in holds.files:
         found += _without_configuration(folder, name, weights, unfinished)
-    elif weights or not (part or packed):
+    elif weights or unfinished or not (part or packed) or any(one.endswith(INDEXED) for one in holds.files):
         found += [Found(path=folder, name=name, unfinished=unfinished)] if weights or unfinished or _says(folder) else []
     if ADAPTER in holds.files:
         found.append(Found(path=folder, name=name, kind="adapter", unfinished=unfinished))

@@ -99,12 +99,13 @@ def _through(path: str, result: Search, *, several: bool) -> None:
             continue
         models = models_of(folder, f"{own}/{name}" if several and name else name or own, holds, part=part)
         result.add(models)
+        whole = any(one.path == folder for one in models)  # a file by itself makes nobody its part
         for one in (*holds.folders, *holds.links):
             if _is_repository(os.path.join(folder, one)):
                 _repository(os.path.join(folder, one), result)
         result.linked += sum(not REPOSITORY.fullmatch(link) for link in holds.links)
         below = [one for one in holds.folders if depth < DEEPEST and not _passed_by(one)]
-        stack += [(os.path.join(folder, one), _joined(name, one), depth + 1, bool(models)) for one in reversed(below)]
+        stack += [(os.path.join(folder, one), _joined(name, one), depth + 1, whole) for one in reversed(below)]
 
 
 def _is_repository(folder: str) -> bool:

@@ -339,3 +339,18 @@ def test_no_tree_of_names_breaks_it(tmp_path_factory: pytest.TempPathFactory, wa
         place.mkdir() if number % 3 == 0 else place.write_text("{}")
 
     assert hub.search([str(root)]).cut == ""
+
+
+def test_a_loose_file_hides_nothing_beside_it(tmp_path: Path) -> None:
+    """A download that broke off and a checkpoint of which the index alone is there are rows, whatever lies next to them."""
+    for name in ("broken", "indexed", "whole"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "broken" / "model.safetensors.incomplete").write_bytes(b"")
+    (tmp_path / "indexed" / "model.safetensors.index.json").write_text("{}")
+    (tmp_path / "whole" / "model.safetensors").write_bytes(b"")
+    expected = {"broken", "indexed", "whole"}
+    assert {one.name for one in hub.search([str(tmp_path)]).found} == expected
+
+    (tmp_path / "loose.gguf").write_bytes(b"")
+    assert {one.name for one in hub.search([str(tmp_path)]).found if one.kind == "model"} == expected
