@@ -104,5 +104,10 @@ def _loads_as(model: Model, checkpoint: Checkpoint | None, packages: Packages | 
 def _family(family: Any) -> str:
     """The cells that run, in words."""
     cast = {"yes": say("casts its inputs itself"), "no": say("does not cast its inputs")}.get(family.casts_input, "")
-    ran = say("runs in {cells} of model and input dtype", cells=family.cells) if family.cells else ""
+    cells = {
+        "9/9": say("runs whatever the dtypes of model and input are"),
+        "diagonal": say("runs only where model and input have the same dtype"),
+        "diagonal+fp32": say("runs where model and input have the same dtype, and in float32 with any input"),
+    }
+    ran = cells.get(family.cells, "")
     return ", ".join(filter(None, (family.model_type, cast, ran)))

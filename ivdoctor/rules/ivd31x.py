@@ -37,8 +37,8 @@ def quantisation_package_missing(model: Model, asked: Asked, packages: Packages)
     The package that the quantisation needs is not installed, or not in a version that will do.
 
     transformers reads most quantised checkpoints by another package, and raises an ImportError without it. vLLM, SGLang and
-    TensorRT-LLM bring their own, so nothing is said where one of them is in question. A warning where hardware is asked about that is not
-    here, since what is installed there is unknown, and where the installed transformers is older than 5, which asks for less.
+    TensorRT-LLM bring their own: where one of them was named, nothing is said. It is a warning for hardware that is not here, where
+    nobody knows what is installed, and for a transformers older than 5, which asks for less.
 
     Source: transformers 5.23.0, `quantizers/*.py` and `utils/import_utils.py` (2026-11-23).
 
@@ -89,8 +89,8 @@ def quantised_weights_are_expanded(
     """
     Quantised weights become 16 bits when they are loaded, or with the first forward pass.
 
-    transformers expands fp8 below compute capability 8.9 and without a GPU, MXFP4 below 7.5 and without Triton and the kernels package, and what
-    compressed-tensors packed in any case. A log line is all that tells. An error where the
+    transformers expands fp8 below compute capability 8.9 and without a GPU, MXFP4 below 7.5 and without Triton and the kernels package, and weights of
+    compressed-tensors always. A log line is all that tells. An error where the
     expanded weights are more than nine tenths of the memory. A checkpoint that says nothing of its sizes is judged without them.
 
     Source: transformers 5.23.0, quantizers; measured with compressed-tensors 0.20.0 (2026-11-23).
@@ -250,8 +250,8 @@ def quantised_model_computes_in_another_dtype(
     The format that is asked for is not the one that the quantised layers compute in.
 
     AWQ with transformers computes in float16 on a GPU, and fbgemm in bfloat16, whatever is asked. A bitsandbytes checkpoint computes in its own
-    `bnb_4bit_compute_dtype`, float32 where that is not set, and no `dtype=` changes it. An fp8 checkpoint that is expanded in another
-    dtype than its other weights have stops at the first layer. vLLM refuses a dtype that the method's kernels do not take.
+    `bnb_4bit_compute_dtype`, float32 where that is not set, and no `dtype=` changes it. An fp8 checkpoint that is expanded to
+    another dtype than that of its other weights stops at the first layer. vLLM refuses a dtype that the method's kernels do not take.
 
     Source: transformers 5.23.0, `update_dtype` of the quantizers, and measured on a CPU with bitsandbytes 0.50.2; vLLM 0.33.0 (2026-11-23).
 
@@ -298,8 +298,8 @@ def fp8_cache_without_fp8(model: Model, place: Place, asked: Asked, cast: Cast |
     """
     The checkpoint asks for a key/value cache in fp8, and the device has no fp8.
 
-    vLLM follows the checkpoint where `--kv-cache-dtype` is not given. Below compute capability 8.9 its Triton attention refuses, which is
-    the only kind that Turing has.
+    vLLM follows the checkpoint where `--kv-cache-dtype` is not given. Below compute capability 8.9 its Triton attention refuses, and
+    Turing has no other kind.
 
     Source: vLLM 0.33.0, `v1/attention/backends/triton_attn.py`, `flashinfer.py` and `layers/attention/attention.py` (2026-11-23).
 

@@ -109,8 +109,8 @@ def inputs_are_not_cast(
     The model's first layer takes its input as it comes: a caller whose inputs are of another dtype fails there.
 
     Processors give float32, and a demo may cast to a dtype of its own choice; a model in float16 or bfloat16 that does not cast its inputs
-    raises at its first convolution: `Input type (...) and bias type (...) should be the same`, the failure of InternVideo2.5. Known from the table of families, where
-    the model itself was not run. A warning while the caller is unknown, an error where an input dtype was named that does not fit.
+    raises at its first convolution: `Input type (...) and bias type (...) should be the same`, the failure of InternVideo2.5. Where the model
+    itself was not run, the table of families says so. A warning while the caller is unknown, an error where an input dtype was named that does not fit.
 
     ## Fix
     One variable for both: load the model in it and cast the inputs to it.
@@ -194,7 +194,7 @@ def repository_pins_other_versions(model: Model, packages: Packages, asked: Aske
     """
     The model's own repository asks for other releases than those that are installed.
 
-    Its code was tried with these alone. Whether it runs with others nobody has told. A torch that has no code for the device is left out of
+    Its code was tried with these alone. Nobody has said whether it runs with others. A torch that has no code for the device is left out of
     the command. Where an engine with an implementation of its own was named, this is not asked.
 
     ## Fix
@@ -314,8 +314,8 @@ def documented_hardware(model: Model, asked: Asked, place: Place) -> Iterator[Pr
     """
     On which hardware the engine is documented to serve this model.
 
-    From the recipes of the engine and the model's own documentation. A target that no recipe takes in may serve it all the same, and nobody has said so;
-    one that a recipe takes in is what a yes for a model that was not run rests on.
+    From the recipes of the engine and the model's own documentation. Other hardware may serve it as well; nobody has said so.
+    For a model that was not run, such a recipe is what a yes rests on.
 
     ## Fix
     Take the recipe's arguments.

@@ -180,7 +180,7 @@ def fp16_for_a_bf16_model(
     """
     The model was made in bfloat16, and float16 is in question: whether its activations fit is said, whatever is known.
 
-    bfloat16 reaches 3.4e38, float16 ends at 65504, and training in the one teaches no respect for the other. Asked wherever
+    bfloat16 reaches 3.4e38, float16 ends at 65504, and what was trained in the one may go beyond the other. Asked wherever
     float16 is wanted by name, or is what this hardware computes while bfloat16 is not. Three answers: a trial on these inputs; what is
     publicly known of the family; or nobody knows, test it. The middle one and the last are warnings where float16 was asked for.
 
