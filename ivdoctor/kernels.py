@@ -161,15 +161,8 @@ def _engine(row: dict[str, str], place: Place) -> Engine:
         message=_filled(row["message"], place),
         instead="" if "float16" in row["instead"].replace("bfloat16", "") and place.dtypes.fp16 in CONVERTED else row["instead"],
         auto=row["auto"],
-        source=_told_by(row),
+        source=f"{row['engine']} {row['versions']}: {row['source']} ({row['date']})",
     )
-
-
-def _told_by(row: dict[str, str]) -> str:
-    """With the version that was read, which many a source begins with."""
-    version = f"{row['engine']} {row['versions']}"
-    told = row["source"] if row["source"].lower().startswith(version) else f"{version}: {row['source']}"
-    return f"{told} ({row['date']})"
 
 
 def _applies(row: dict[str, str], place: Place) -> bool:

@@ -138,7 +138,7 @@ def test_bf16_is_refused_by_vllm_on_a_t4_in_its_own_words() -> None:
         "You can use float16 instead by explicitly setting the `dtype` flag in CLI, for example: --dtype=half."
     )
     assert one.instead == "--dtype float16"
-    assert one.source.startswith("vLLM 0.33.0, ")
+    assert one.source.startswith("vllm 0.33.0: ")
 
 
 @pytest.mark.parametrize(
