@@ -44,6 +44,10 @@ LEFT_OUT = re.compile(rf"{SIZE.pattern}|quadro|ada|blackwell|workstation|server"
 """Words of a product's name that may be left out where a target is asked for."""
 
 
+FEW = 40
+"""Products whose names are taken apart for one question; where there are more, all are, once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accelerator:
     """One product of `accelerators.csv`, or an architecture without one."""
@@ -66,6 +70,8 @@ def known(title: str) -> Accelerator | None:
     A title that leaves the memory out, as an RTX 3060's does, stands for the size that the table gives it: of several the least.
     """
     words, sizes = parted(title, SIZE)
+    if not words:
+        return None
     fits = [(len(least), one) for one, core, least, most in names(SIZE, words) if core == words and least <= sizes <= most]
     return max(fits, key=lambda fit: fit[0])[1] if fits else None
 
@@ -104,7 +110,10 @@ def names(loose: re.Pattern[str], words: tuple[str, ...] = ()) -> tuple[tuple[Ac
     Args:
         words: only products with a name in which each of these may be spelled, and perhaps others: taking all of them apart takes its time.
     """
-    parts = [(one, BRANDS[one.vendor], *parted(name, loose)) for one, aliases in _products(words) for name in (one.product, *aliases)]
+    near = _near(words)
+    if words and len(near) > FEW:
+        return names(loose)  # taken apart once for all
+    parts = [(one, BRANDS[one.vendor], *parted(name, loose)) for one, aliases in map(_product, near) for name in (one.product, *aliases)]
     return tuple((one, core, own - brand, own | brand | _sizes(one, own)) for one, brand, core, own in parts)
 
 
@@ -116,14 +125,21 @@ def parted(name: str, loose: re.Pattern[str]) -> tuple[tuple[str, ...], frozense
     return tuple(word for word in told if not loose.fullmatch(word)), frozenset(word for word in told if loose.fullmatch(word))
 
 
-def _products(words: tuple[str, ...]) -> tuple[tuple[Accelerator, tuple[str, ...]], ...]:
+def _near(words: tuple[str, ...]) -> tuple[int, ...]:
+    """The rows of the table with a name in which each of these words may be spelled."""
     spelled = [(word, *(other for other, same in SAME.items() if same == word)) for word in words]
-    near = [
-        row
-        for row in table("accelerators")
-        if not spelled or all(any(one in f"{row['product']};{row['aliases']}".lower() for one in spellings) for spellings in spelled)
-    ]
-    return tuple((_accelerator(row), tuple(filter(None, row["aliases"].split(";")))) for row in near)
+    return tuple(number for number, text in enumerate(_texts()) if all(any(one in text for one in spellings) for spellings in spelled))
+
+
+@cache
+def _texts() -> tuple[str, ...]:
+    return tuple(f"{row['product']};{row['aliases']}".lower() for row in table("accelerators"))
+
+
+@cache
+def _product(number: int) -> tuple[Accelerator, tuple[str, ...]]:
+    row = table("accelerators")[number]
+    return _accelerator(row), tuple(filter(None, row["aliases"].split(";")))
 
 
 def _accelerator(one: dict[str, str]) -> Accelerator:
