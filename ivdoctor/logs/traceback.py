@@ -74,7 +74,7 @@ def frames(before: Sequence[str]) -> tuple[Frame, ...]:
         elif arrow := ARROW.match(line):
             code = f"{arrow['line']}\0{arrow['code'].strip()}"
         elif not CARET.match(line) and not code.partition("\0")[1]:
-            code = line.strip().removeprefix("| ").strip()
+            code = line.strip().removeprefix("| ").strip().replace("\0", "")  # which parts a number from its line above
     own = [one for one in found[MOST:] if not one.library]  # libraries may lie deep upon the user's own line
     return tuple(reversed(found[:MOST] + own))
 

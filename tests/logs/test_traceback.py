@@ -1,7 +1,7 @@
 """Frames, as Python, IPython, pytest and those who paste write them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ivdoctor.facts import Failure, Frame
@@ -306,6 +306,7 @@ PIECES = st.sampled_from(
 )
 
 
+@example(lines=["/usr/lib/python3/dist-packages/torch/nn/modules/linear.py in forward(self, input)", ":\x00"])
 @given(lines=st.lists(PIECES | st.text(st.characters(exclude_characters="\n"), max_size=60), max_size=40))
 def test_no_lines_raise(lines: list[str]) -> None:
     """Whatever stands before a message, its frames are few, and each has a file."""
