@@ -8,10 +8,10 @@ from typing import Any
 
 from ..facts import Adapter, Stored
 from ..text import say
+from .cached import cached
 from .checkpoint import read_checkpoint
 from .config import ADAPTER_CONFIG, name_of, read_config
 from .header import read_header
-from .hub import caches
 from .parts import count_of, dtype_of, main_part, parts_of, quantization_of, text_of
 from .pickled import read_pickled
 from .reading import Nothing, Torn, Unreadable, parsed, shown, small
@@ -26,10 +26,6 @@ RANKS = ("r", "rank")
 MOST_MODULES = 64
 
 REPOSITORY = re.compile(r"[\w.-]{1,96}(?:/[\w.-]{1,96})?", re.ASCII)
-REVISION = re.compile(r"[\w./-]{1,96}", re.ASCII)
-
-LONGEST_REF = 200
-"""Bytes in the file of a branch, which holds a commit."""
 
 
 def read_adapter(folder: str) -> Adapter:
@@ -103,24 +99,9 @@ def _places(folder: str, name: str, revision: object) -> Iterator[str]:
     for path in (name, os.path.join(folder, name)):
         if os.path.isdir(path):
             yield path
-    if not REPOSITORY.fullmatch(name) or ".." in name:
-        return
-    wanted = revision if isinstance(revision, str) and REVISION.fullmatch(revision) and ".." not in revision else "main"
-    for cache in caches():
-        repository = os.path.join(cache, "models--" + name.replace("/", "--"))
-        for commit in filter(None, (_commit(repository, wanted), wanted)):
-            snapshot = os.path.join(repository, "snapshots", commit)
-            if os.path.isdir(snapshot):
-                yield snapshot
-
-
-def _commit(repository: str, branch: str) -> str:
-    """Of a branch, as the cache of huggingface_hub notes it; empty where it has none."""
-    try:
-        commit = small(os.path.join(repository, "refs", *branch.split("/")), "refs", LONGEST_REF).decode(errors="replace").strip()
-    except Unreadable:
-        return ""
-    return commit if re.fullmatch(r"[0-9a-f]{4,64}", commit) else ""
+    snapshot = cached(f"{name}@{revision}" if isinstance(revision, str) and revision else name)
+    if snapshot:
+        yield snapshot
 
 
 def _shown(name: str) -> str:
