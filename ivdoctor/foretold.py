@@ -132,7 +132,7 @@ def _ran_on_ids(model: Model, family: Family | None, dtype: Half, packages: Pack
 def _unseen(place: Place, dtype: Half, model: Model, family: Family | None, packages: Packages | None) -> str:
     measured = family.measured_with if family else ""
     if family and measured and family.runs(dtype, dtype):
-        installed = (packages.version("transformers") if packages else None) or say("another release")
+        installed = (packages.version("transformers") if packages else None) or say("what is installed here, which is none")
         return say(
             "{type} was seen to run in {dtype} with transformers {measured}, and not with {installed}",
             type=model.model_type,
