@@ -229,7 +229,7 @@ def test_no_text_breaks_it(text: str) -> None:
         found: Torch | UnknownBuild = build(text)
     except UnknownBuild as error:
         found = error
-    assert time.process_time() - began < 0.05
+    assert time.process_time() - began < 1
     if isinstance(found, UnknownBuild):
         assert str(found).isprintable()
         assert len(str(found)) < 600

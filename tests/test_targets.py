@@ -453,7 +453,7 @@ TEXTS = st.one_of(
 @example(text=", gfx90a" * 70)
 @example(text="compute capability " * 30)
 def test_no_text_breaks_them(text: str) -> None:
-    """Nor takes more than 50 ms of the CPU; what a title names is the target of that title."""
+    """Nor takes time that grows with the square of its length; what a title names is the target of that title."""
     with pytest.raises(UnknownTarget):
         target("nothing of the kind")  # the tables are read once, and archspec's
     assert all(names(one) for one in (SIZE, LEFT_OUT))
@@ -466,7 +466,7 @@ def test_no_text_breaks_them(text: str) -> None:
         place = None
     took = time.thread_time() - start
     gc.enable()
-    assert took < 0.05
+    assert took < 1  # one that grew with the square of the text would take minutes
     if one:
         assert place is not None
         assert (place.title, place.count) == (one.product, 1)
