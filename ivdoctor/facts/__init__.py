@@ -12,9 +12,11 @@ from .driver import Driver, NvmlDevice
 from .dtype import HALVES, INTEGERS, SHORT_NAME, TORCH_NAME, DtypeRow, Half, Support
 from .environ import Environ, Variable
 from .failure import Failure, Frame, Operand
+from .flow import Flow, Flowed, Held, InputCast, Pair, Replay, Replayed
 from .gpu import Device, Gpu
 from .host import Host
 from .limits import Limits
+from .miniature import Miniature
 from .mismatch import WRONG, Attempt, Cell, Mismatch, Site, Towers
 from .model import Model
 from .native import Native
@@ -54,13 +56,18 @@ __all__ = [
     "Environ",
     "Failure",
     "Fed",
+    "Flow",
+    "Flowed",
     "Format",
     "Frame",
     "Gpu",
     "Half",
+    "Held",
     "Host",
+    "InputCast",
     "Kept",
     "Limits",
+    "Miniature",
     "Mismatch",
     "Misuse",
     "Model",
@@ -70,9 +77,12 @@ __all__ = [
     "Operation",
     "Package",
     "Packages",
+    "Pair",
     "Place",
     "Precision",
     "Quantisation",
+    "Replay",
+    "Replayed",
     "Role",
     "Rounding",
     "Site",

@@ -28,6 +28,8 @@ class Asked:
     """Hardware that is not here, as it was named; with any, this machine is not judged."""
     torch: str = ""
     """Another torch for the targets, `2.6+cu124`; empty for none in particular."""
+    trust_remote_code: bool = False
+    """Whether the model repository's own code may run, in a room of its own."""
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
