@@ -1,0 +1,240 @@
+"""The 3x3 of model and input dtype in both ways of loading, on shadows."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..facts import HALVES, TORCH_NAME, Flowed, Half, InputCast, Pair, Site
+from ..facts.flow import Way
+from ..text import say
+from ..trials.failure import first_line, pathless
+from .build import Build
+from .feeds import Feed, decode_step, first_feed, said
+from .loading import dtypes_loaded
+from .shadow import Shadow, like
+from .trace import Trace
+from .where import located
+from .world import Stopped, World
+
+FORMATS: dict[Half, torch.dtype] = {short: getattr(torch, TORCH_NAME[short]) for short in HALVES}
+WAYS: tuple[Way, ...] = ("loaded", "cast")
+MESSAGE = 300
+"""Characters of a message that are kept."""
+
+
+class NoFeed(LookupError):
+    """No inputs were found that the model takes even in fp32; the arguments are what it said to each."""
+
+
+@dataclass(slots=True)
+class Flowing:
+    """A model of shadows, what it is fed, and what came of it."""
+
+    build: Build
+    world: World
+    config: Any
+    feed: Feed
+    decodes: bool
+    dtypes: dict[tuple[Way, Half], dict[str, torch.dtype]]
+    """What each way of loading leaves the tensors in; one that could not be found out is not there."""
+    lost: dict[tuple[Way, Half], str] = field(default_factory=dict)
+    """Why not."""
+    refused: list[str] = field(default_factory=list)
+    """What the model said to the inputs that were tried before."""
+
+    @property
+    def floats(self) -> tuple[str, ...]:
+        """The arguments that float."""
+        return tuple(name for name, one in self.feed.items() if isinstance(one, Tensor) and one.is_floating_point())
+
+    @property
+    def said(self) -> str:
+        """What goes in, in words."""
+        return said(self.feed)
+
+
+def flowing(cls: Any, config: Any, world: World, feed: Feed | None = None) -> Flowing:
+    """
+    Build it, find what it takes, and how it is loaded.
+
+    Raises:
+        NoFeed: it takes none of the inputs that were tried.
+        Stopped: it was given up.
+        Exception: its constructor's own.
+    """
+    build = Build(cls, config, world)
+    build.becomes(build.cast(torch.float32))
+    with torch.no_grad(), world:
+        if feed is None:
+            try:
+                feed, refused = first_feed(build.model, build.model.config, lambda one: build.model(**_fed(one, torch.float32)))
+            except LookupError as error:
+                raise NoFeed(*error.args) from error
+        else:
+            refused = []
+    made = Flowing(build=build, world=world, config=build.model.config, feed=feed, decodes=True, dtypes={}, refused=refused)
+    made.decodes = _decodes(made)
+    for short, dtype in FORMATS.items():
+        made.dtypes["cast", short] = build.cast(dtype)
+        try:
+            made.dtypes["loaded", short] = dtypes_loaded(cls, config, dtype)
+        except Exception as error:  # noqa: BLE001  # then this way of loading is unknown, and the other is not
+            made.lost["loaded", short] = str(error)[:MESSAGE]
+    return made
+
+
+def _decodes(made: Flowing) -> bool:
+    """Whether a step with the cache runs in fp32: where it does not, the step is ours and wrong."""
+    with torch.no_grad(), made.world:
+        output = made.build.model(**_fed(made.feed, torch.float32))
+        try:
+            more = decode_step(made.build.model, made.config, made.feed, output)
+            if more is None:
+                return False
+            made.build.model(**more)
+        except Exception:  # noqa: BLE001  # see above
+            return False
+    return True
+
+
+def cells_of(made: Flowing) -> tuple[Flowed, ...]:
+    """All eighteen; those that cannot differ are run once."""
+    found: list[Flowed] = []
+    run: dict[Any, Flowed] = {}
+    for way in WAYS:
+        for short in HALVES:
+            if (way, short) not in made.dtypes:
+                reason = made.lost.get((way, short), "")
+                found += [Flowed(way=way, model=short, input=one, status="unknown", message=reason) for one in HALVES]
+                continue
+            dtypes = made.dtypes[way, short]
+            same = tuple(sorted((name, str(dtype)) for name, dtype in dtypes.items() if dtype.is_floating_point))
+            made.build.becomes(dtypes)
+            for given in HALVES:
+                key = (same, given if made.floats else "")
+                if key not in run:
+                    run[key] = _cell(made, way, short, given)
+                found.append(replace(run[key], way=way, model=short, input=given))
+    return tuple(found)
+
+
+def _cell(made: Flowing, way: Way, short: Half, given: Half) -> Flowed:
+    result = _attempt(made, given)
+    cell = Flowed(way=way, model=short, input=given, status="ran", casts=result.casts)
+    if result.stopped:
+        return replace(cell, status="unknown", message=result.stopped)
+    if result.error is None:
+        return cell
+    trace = Trace(made.build.model)
+    again = _attempt(made, given, trace)
+    site = located(again.error or result.error, made.build.model)
+    error = result.error
+    return replace(
+        cell,
+        status="raised",
+        step=result.step,
+        error=type(error).__name__,
+        message=pathless(first_line(error))[:MESSAGE],
+        operands=tuple(dtype for dtype, _ in trace.operands),
+        location=replace(site, op=trace.op or site.op),
+        origin=_odd(trace.operands, TORCH_NAME[short]),
+    )
+
+
+def _odd(operands: tuple[tuple[str, Site | None], ...], nominal: str) -> Site | None:
+    """What made the first operand that is not in the model's dtype."""
+    floats = [(dtype, made) for dtype, made in operands if "float" in dtype]
+    return next((made for dtype, made in floats if dtype != nominal and made is not None), None)
+
+
+@dataclass(slots=True)
+class _Result:
+    error: Exception | None = None
+    step: Any = "forward"
+    stopped: str = ""
+    casts: tuple[InputCast, ...] = ()
+
+
+def _attempt(made: Flowing, given: Half, trace: Trace | None = None) -> _Result:
+    """One forward pass and one step with the cache."""
+    result, casts = _Result(), Casts()
+    model, world = made.build.model, made.world
+    feed = _fed(made.feed, FORMATS[given])
+    world.watch, world.casts = trace, casts
+    try:
+        with torch.no_grad(), world:
+            output = model(**feed)
+            if made.decodes:
+                more = decode_step(model, made.config, feed, output)
+                result.step = "decode"
+                if more is not None:
+                    model(**_fed(more, FORMATS[given]))
+    except Stopped as stopped:
+        result.stopped = str(stopped)
+    except Exception as error:  # noqa: BLE001  # whatever it raises is the result
+        result.error = error
+    finally:
+        world.watch = world.casts = None
+    result.casts = casts.found()
+    return result
+
+
+def inventory(made: Flowing, way: Way, short: Half, given: Half) -> tuple[Pair, ...]:
+    """Every operator of this cell with the dtypes it meets, up to where it raises."""
+    if (way, short) not in made.dtypes:
+        return ()
+    made.build.becomes(made.dtypes[way, short])
+    trace = Trace(made.build.model)
+    with trace.attention():
+        _attempt(made, given, trace)
+    return trace.inventory()
+
+
+class Casts:
+    """The lines in which the model casts what it was fed."""
+
+    def __init__(self) -> None:
+        self.sites: dict[tuple[str, tuple[str, ...]], Site] = {}
+
+    def __call__(self, fed: tuple[str, tuple[str, ...]]) -> None:
+        """One was cast; the last dtype is what came of it."""
+        if fed not in self.sites:
+            from .where import here
+
+            self.sites[fed] = here({}, 4)
+
+    def found(self) -> tuple[InputCast, ...]:
+        """Each once, the longest way of each input."""
+        ways = [key for key in self.sites if not any(other != key and other[0] == key[0] and other[1][: len(key[1])] == key[1] for other in self.sites)]
+        return tuple(InputCast(input=name, through=through, location=self.sites[name, through]) for name, through in ways)
+
+
+def _fed(feed: Mapping[str, Any], dtype: torch.dtype) -> Feed:
+    """What floats as shadows in this dtype; the rest as it is, and fresh where a model may write into it."""
+    return dict(_each(feed, dtype))
+
+
+def _each(feed: Mapping[str, Any], dtype: torch.dtype) -> Iterator[tuple[str, Any]]:
+    name = str(dtype).removeprefix("torch.")
+    for key, value in feed.items():
+        if isinstance(value, Tensor) and value.is_floating_point():
+            made = like(value, dtype)
+            made.fed = (key, (name,))
+            made.made = Site(code=key, dtype=name)
+            yield key, made
+        elif isinstance(value, Tensor) and not isinstance(value, Shadow):
+            yield key, value.clone()
+        else:
+            yield key, value
+
+
+def unfit(error: BaseException) -> str:
+    """Why a flow could not be begun, in one line."""
+    if isinstance(error, NoFeed):
+        last = str(error.args[-1]) if error.args else ""
+        return say("no inputs were found that it takes: {reason}", reason=pathless(last)[:MESSAGE])
+    return f"{type(error).__name__}: {pathless(first_line(error))[:MESSAGE]}"
+

@@ -1,0 +1,80 @@
+"""What an operator's schema says of it: whether it views, writes, makes something of nothing, or reads numbers."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import torch
+
+Kind = Literal["view", "write", "factory", "like", "copy", "gather", "put", "data", "compute"]
+"""
+view: another look at the same memory, any dtype. write: into an argument, which is given back. factory: of no tensor. like: of a
+tensor's shape alone. copy: to another dtype. gather and put: by index, whose masks count. data: gives a number to Python. compute: the rest.
+"""
+
+LIKE = frozenset(
+    {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "randint_like", "randn", "rand"}
+    | {"new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided"}
+)
+DATA = frozenset({"_local_scalar_dense", "item", "equal", "is_nonzero"})
+GATHER = frozenset({"index", "_unsafe_index"})
+PUT = frozenset({"index_put", "index_put_", "_unsafe_index_put", "_index_put_impl_", "_index_put_impl"})
+COMPLEX = frozenset({"view_as_complex"})
+"""Views that not every dtype has."""
+SILENT = frozenset({"empty", "empty_strided", "empty_like", "new_empty", "new_empty_strided"})
+"""They leave memory as it was: for integers that would be an index into nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One overload."""
+
+    name: str
+    """`aten.convolution`."""
+    base: str
+    """`convolution`."""
+    kind: Kind
+    writes: tuple[int | str, ...]
+    """The arguments it gives back, by position, or by name for those that are named only."""
+    random: bool
+    """Whether it draws numbers."""
+
+
+@cache
+def operator(func: Any) -> Operator:
+    """Read from the schema once."""
+    schema = func._schema  # noqa: SLF001  # torch's own dispatch modes read it by this name
+    base = func.overloadpacket.__name__
+    writes: list[int | str] = []
+    for position, one in enumerate(schema.arguments):
+        if one.alias_info is not None and one.alias_info.is_write:
+            writes.append(one.name if one.kwarg_only else position)
+    kind = _kind(func, schema, base, bool(writes))
+    return Operator(
+        name=f"{func.namespace}.{base}",
+        base=base,
+        kind=kind,
+        writes=tuple(writes),
+        random=torch.Tag.nondeterministic_seeded in func.tags,
+    )
+
+
+def _kind(func: Any, schema: Any, base: str, writes: bool) -> Kind:
+    if base in PUT:
+        return "put"
+    if writes:
+        return "write"
+    if base == "_to_copy":
+        return "copy"
+    if base in GATHER:
+        return "gather"
+    if base in DATA:
+        return "data"
+    takes = any("Tensor" in str(one.type) for one in schema.arguments)
+    if not takes:
+        return "factory"
+    if base in LIKE:
+        return "like"
+    if base not in COMPLEX and (any(one.alias_info is not None for one in schema.returns) or func.is_view):
+        return "view"
+    return "compute"
