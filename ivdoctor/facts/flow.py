@@ -76,6 +76,8 @@ class Pair:
     """Calls in one forward pass and one decoding step."""
     modules: tuple[str, ...]
     """Those that call it, with `*` for the number of the layer; the first few."""
+    example: str = ""
+    """One of the calls, as JSON: what a replay on a device makes its small tensors of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,8 @@ class Flow:
     """The case they are of: `loaded:bf16/fp32`."""
     unproven: tuple[str, ...] = ()
     """Operators whose answer could not be had from the operator itself, and was taken from its meta kernel."""
+    misfit: str = ""
+    """Why the repository's own code does not run with the installed transformers, in one line; there are no cells then."""
     reads: tuple[str, ...] = ()
     """What the model's code opened while it ran, by name: a result that hangs on files is said to."""
 

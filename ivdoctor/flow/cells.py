@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..facts import HALVES, TORCH_NAME, Flowed, Half, InputCast, Pair, Site
+from ..facts import HALVES, TORCH_NAME, Flowed, Half, Held, InputCast, Pair, Site
 from ..facts.flow import Way
 from ..text import say
 from ..trials.failure import first_line, pathless
 from .build import Build
 from .feeds import Feed, decode_step, first_feed, said
-from .loading import dtypes_loaded
+from .loading import held, loaded_empty, tensors_of
 from .shadow import Shadow, like
 from .trace import Trace
 from .where import located
@@ -42,6 +42,8 @@ class Flowing:
     """What each way of loading leaves the tensors in; one that could not be found out is not there."""
     lost: dict[tuple[Way, Half], str] = field(default_factory=dict)
     """Why not."""
+    held: tuple[Held, ...] = ()
+    """What the loader keeps in float32."""
     refused: list[str] = field(default_factory=list)
     """What the model said to the inputs that were tried before."""
 
@@ -77,13 +79,22 @@ def flowing(cls: Any, config: Any, world: World, feed: Feed | None = None) -> Fl
             refused = []
     made = Flowing(build=build, world=world, config=build.model.config, feed=feed, decodes=True, dtypes={}, refused=refused)
     made.decodes = _decodes(made)
-    for short, dtype in FORMATS.items():
-        made.dtypes["cast", short] = build.cast(dtype)
-        try:
-            made.dtypes["loaded", short] = dtypes_loaded(cls, config, dtype)
-        except Exception as error:  # noqa: BLE001  # then this way of loading is unknown, and the other is not
-            made.lost["loaded", short] = str(error)[:MESSAGE]
+    _loaded(made, cls, config)
     return made
+
+
+def _loaded(made: Flowing, cls: Any, config: Any) -> None:
+    """What each way of loading leaves its tensors in; where that cannot be found out, the way is unknown."""
+    models = {}
+    for short, dtype in FORMATS.items():
+        made.dtypes["cast", short] = made.build.cast(dtype)
+        try:
+            models[short] = loaded_empty(cls, config, dtype)
+        except Exception as error:  # noqa: BLE001  # the other way is not unknown for that
+            made.lost["loaded", short] = pathless(first_line(error))[:MESSAGE]
+            continue
+        made.dtypes["loaded", short] = {name: one.dtype for name, one in tensors_of(models[short])}
+    made.held = held(models)
 
 
 def _decodes(made: Flowing) -> bool:

@@ -83,7 +83,7 @@ class Contracts:
         return found
 
     def _ask(self, func: Any, args: Any, kwargs: Any) -> Answer:
-        matrix = func.overloadpacket.__name__ in MATRIX
+        matrix = getattr(getattr(func, "overloadpacket", func), "__name__", "") in MATRIX
         best: Answer | None = None
         for scale in (_tiny, _aligned, _real):
             if scale is _real and (best is not None or _elements((args, kwargs)) > LARGEST):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..facts import Pair, Site
 from .contract import tensors
 from .operators import operator
+from .replay import written
 from .where import here, names_of
 
 LAYER = re.compile(r"(?<![^.])\d+(?![^.])")
@@ -47,7 +48,7 @@ class Trace:
             return
         op = operator(func)
         if given and op.kind in COUNTED and not self.inside:
-            self.count(op.name, (args, kwargs))
+            self.count(op.name, func, args, kwargs)
         for one in tensors(result):
             if one.is_floating_point() and getattr(one, "made", None) is None:
                 one.made = self.source(one, given)  # type: ignore[attr-defined]
@@ -63,10 +64,12 @@ class Trace:
             return made
         return replace(here(self.names, 3), module=made.module, dtype=name)
 
-    def count(self, op: str, arguments: Any) -> None:
+    def count(self, op: str, func: Any, args: Any, kwargs: Any) -> None:
         """One call."""
-        key = (op, tuple(kind(one) for one in tensors(arguments)))
-        entry = self.pairs.setdefault(key, [0, {}])
+        key = (op, tuple(kind(one) for one in tensors((args, kwargs))))
+        entry = self.pairs.get(key)
+        if entry is None:
+            entry = self.pairs[key] = [0, {}, written(func, args, kwargs)]
         entry[0] += 1
         if len(entry[1]) < MODULES:
             entry[1][LAYER.sub("*", here(self.names, 3).module)] = None
@@ -74,8 +77,8 @@ class Trace:
     def inventory(self) -> tuple[Pair, ...]:
         """Every operator with the dtypes it met, in the order in which they were met."""
         return tuple(
-            Pair(op=op, dtypes=dtypes, count=times, modules=tuple(name for name in modules if name))
-            for (op, dtypes), (times, modules) in self.pairs.items()
+            Pair(op=op, dtypes=dtypes, count=times, modules=tuple(name for name in modules if name), example=example)
+            for (op, dtypes), (times, modules, example) in self.pairs.items()
         )
 
     @contextlib.contextmanager
@@ -85,7 +88,7 @@ class Trace:
         before = functional.scaled_dot_product_attention
 
         def counted(*args: Any, **kwargs: Any) -> Any:
-            self.count(ATTENTION, (args, kwargs))
+            self.count(ATTENTION, before, args, kwargs)
             self.inside += 1
             try:
                 return before(*args, **kwargs)

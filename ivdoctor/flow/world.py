@@ -234,9 +234,9 @@ class _Plain:
 
 
 def _shaped(func: Any, op: Operator, args: Any, kwargs: Any, answer: Answer) -> Any:
-    """Sizes by the meta kernel; with float32 where it refuses what the operator took; by a real run where there is none."""
+    """Sizes by the meta kernel; in another dtype where it refuses what the operator took (of _grouped_mm all but bfloat16); by a real run where there is none."""
     first: Exception | None = None
-    for control in (None, torch.float32):
+    for control in (None, torch.float32, torch.bfloat16):
         try:
             result = func(*plausible.on_meta(args, control), **plausible.named_on_meta(kwargs, control))
         except Exception as error:  # noqa: BLE001  # the next way
@@ -249,9 +249,11 @@ def _shaped(func: Any, op: Operator, args: Any, kwargs: Any, answer: Answer) -> 
         return _Raise(first)
     try:
         result = plausible.really(func, args, kwargs)
-    except Exception as error:  # noqa: BLE001  # then the meta kernel was right to refuse, or nobody knows
-        if first is None or isinstance(first, (NotImplementedError, RuntimeError)) and answer.proven:
-            raise Stopped(f"{op.name} has no kernel for tensors without data: {error}") from error
+    except MemoryError as error:
+        if answer.proven or first is None or isinstance(first, NotImplementedError):
+            raise Stopped(f"{op.name} has no kernel for tensors without data, and these are too large to be made") from error
+        return _Raise(first)
+    except Exception as error:  # noqa: BLE001  # then the meta kernel was right to refuse
         return _Raise(error)
     return _specs(result, answer)
 
