@@ -103,6 +103,8 @@ class Flow:
     """Of the cell that is judged, or of the model as it would be loaded."""
     paired: str = ""
     """The case they are of: `loaded:bf16/fp32`."""
+    unrun: tuple[str, ...] = ()
+    """Parts with parameters that these inputs did not reach: a vision tower that was given text alone."""
     unproven: tuple[str, ...] = ()
     """Operators whose answer could not be had from the operator itself, and was taken from its meta kernel."""
     misfit: str = ""

@@ -1,28 +1,37 @@
 """The 3x3 of model and input dtype in both ways of loading, on shadows."""
 
+import contextlib
+import os
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..facts import HALVES, TORCH_NAME, Flowed, Half, Held, InputCast, Pair, Site
 from ..facts.flow import Way
 from ..text import say
-from ..trials.failure import first_line, pathless
+from ..trials.failure import first_line, operator_of, pathless
+from ..trials.hooks import unrun
 from .build import Build
 from .feeds import Feed, decode_step, first_feed, said
 from .loading import held, loaded_empty, tensors_of
 from .shadow import Shadow, like
-from .trace import Trace
-from .where import located
+from .trace import Trace, kind
+from .where import here, located, names_of
 from .world import Stopped, World
 
 FORMATS: dict[Half, torch.dtype] = {short: getattr(torch, TORCH_NAME[short]) for short in HALVES}
 WAYS: tuple[Way, ...] = ("loaded", "cast")
+Operands = tuple[tuple[str, Site | None], ...]
 MESSAGE = 300
 """Characters of a message that are kept."""
+
+
+LATER = 6
+"""Further inputs that are tried where the first that were taken do not reach every part."""
 
 
 class NoFeed(LookupError):
@@ -44,8 +53,8 @@ class Flowing:
     """Why not."""
     held: tuple[Held, ...] = ()
     """What the loader keeps in float32."""
-    refused: list[str] = field(default_factory=list)
-    """What the model said to the inputs that were tried before."""
+    unrun: tuple[str, ...] = ()
+    """Parts that the inputs did not reach."""
 
     @property
     def floats(self) -> tuple[str, ...]:
@@ -69,18 +78,61 @@ def flowing(cls: Any, config: Any, world: World, feed: Feed | None = None) -> Fl
     """
     build = Build(cls, config, world)
     build.becomes(build.cast(torch.float32))
-    with torch.no_grad(), world:
-        if feed is None:
-            try:
-                feed, refused = first_feed(build.model, build.model.config, lambda one: build.model(**_fed(one, torch.float32)))
-            except LookupError as error:
-                raise NoFeed(*error.args) from error
-        else:
-            refused = []
-    made = Flowing(build=build, world=world, config=build.model.config, feed=feed, decodes=True, dtypes={}, refused=refused)
+    feed, unrun = _chosen(build, world, feed)
+    made = Flowing(build=build, world=world, config=build.model.config, feed=feed, decodes=True, dtypes={}, unrun=unrun)
     made.decodes = _decodes(made)
     _loaded(made, cls, config)
     return made
+
+
+def _chosen(build: Build, world: World, feed: Feed | None) -> tuple[Feed, tuple[str, ...]]:
+    """The first inputs that reach every part; where none do, the first that are taken, and what they do not reach."""
+    taken: list[tuple[Feed, tuple[str, ...]]] = []
+    later = 0
+
+    def attempt(one: Feed) -> None:
+        nonlocal later
+        later += bool(taken)
+        if later > LATER:
+            raise Stopped("no better inputs")
+        with reached(build.model) as calls:
+            build.model(**_fed(one, torch.float32))
+        missed = unrun(build.model, calls)
+        taken.append((one, missed))
+        if missed:
+            raise LookupError(", ".join(missed))
+
+    with torch.no_grad(), world:
+        if feed is not None:
+            with contextlib.suppress(LookupError):
+                attempt(feed)
+            return taken[0]
+        try:
+            first_feed(build.model, build.model.config, attempt)
+        except LookupError as error:
+            if not taken:
+                raise NoFeed(*error.args) from error
+        except Stopped:
+            if not taken or later <= LATER:
+                raise
+    return min(taken, key=lambda one: len(one[1]))
+
+
+@contextlib.contextmanager
+def reached(model: nn.Module) -> Iterator[dict[str, int]]:
+    """The modules that are called meanwhile, by name."""
+    names, calls = names_of(model), dict[str, int]()
+
+    def hook(module: nn.Module, _: Any) -> None:
+        name = names.get(id(module))
+        if name is not None:
+            calls[name] = calls.get(name, 0) + 1
+
+    handle = nn.modules.module.register_module_forward_pre_hook(hook)
+    try:
+        yield calls
+    finally:
+        handle.remove()
 
 
 def _loaded(made: Flowing, cls: Any, config: Any) -> None:
@@ -141,21 +193,30 @@ def _cell(made: Flowing, way: Way, short: Half, given: Half) -> Flowed:
         return cell
     trace = Trace(made.build.model)
     again = _attempt(made, given, trace)
-    site = located(again.error or result.error, made.build.model)
-    error = result.error
+    error = again.error or result.error
+    operands = trace.operands if trace.error is error else innermost_operands(error)
+    site = located(error, made.build.model)
     return replace(
         cell,
         status="raised",
         step=result.step,
         error=type(error).__name__,
         message=pathless(first_line(error))[:MESSAGE],
-        operands=tuple(dtype for dtype, _ in trace.operands),
-        location=replace(site, op=trace.op or site.op),
-        origin=_odd(trace.operands, TORCH_NAME[short]),
+        operands=tuple(dtype for dtype, _ in operands),
+        location=replace(site, op=(trace.op if trace.error is error else "") or operator_of("", error)),
+        origin=_odd(operands, TORCH_NAME[short]),
     )
 
 
-def _odd(operands: tuple[tuple[str, Site | None], ...], nominal: str) -> Site | None:
+def innermost_operands(error: BaseException) -> Operands:
+    """Of what was raised before any operator was reached, by a check of torch's own: the tensors of the innermost call of torch."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not frames or f"{os.sep}torch{os.sep}" not in frames[-1].f_code.co_filename:
+        return ()
+    return tuple((kind(one), getattr(one, "made", None)) for one in frames[-1].f_locals.values() if isinstance(one, Tensor))
+
+
+def _odd(operands: Operands, nominal: str) -> Site | None:
     """What made the first operand that is not in the model's dtype."""
     floats = [(dtype, made) for dtype, made in operands if "float" in dtype]
     return next((made for dtype, made in floats if dtype != nominal and made is not None), None)
@@ -213,13 +274,13 @@ class Casts:
     def __call__(self, fed: tuple[str, tuple[str, ...]]) -> None:
         """One was cast; the last dtype is what came of it."""
         if fed not in self.sites:
-            from .where import here
-
             self.sites[fed] = here({}, 4)
 
     def found(self) -> tuple[InputCast, ...]:
         """Each once, the longest way of each input."""
-        ways = [key for key in self.sites if not any(other != key and other[0] == key[0] and other[1][: len(key[1])] == key[1] for other in self.sites)]
+        ways = [
+            key for key in self.sites if not any(other != key and other[0] == key[0] and other[1][: len(key[1])] == key[1] for other in self.sites)
+        ]
         return tuple(InputCast(input=name, through=through, location=self.sites[name, through]) for name, through in ways)
 
 
@@ -248,4 +309,3 @@ def unfit(error: BaseException) -> str:
         last = str(error.args[-1]) if error.args else ""
         return say("no inputs were found that it takes: {reason}", reason=pathless(last)[:MESSAGE])
     return f"{type(error).__name__}: {pathless(first_line(error))[:MESSAGE]}"
-

@@ -21,6 +21,8 @@ GATHER = frozenset({"index", "_unsafe_index"})
 PUT = frozenset({"index_put", "index_put_", "_unsafe_index_put", "_index_put_impl_", "_index_put_impl"})
 COMPLEX = frozenset({"view_as_complex"})
 """Views that not every dtype has."""
+RESHAPED = frozenset({"_unsafe_view", "_reshape_copy", "clone", "lift_fresh_copy", "contiguous", "repeat", "flip", "roll"})
+"""They move what is there, in any dtype."""
 SILENT = frozenset({"empty", "empty_strided", "empty_like", "new_empty", "new_empty_strided"})
 """They leave memory as it was: for integers that would be an index into nowhere."""
 
@@ -75,6 +77,8 @@ def _kind(func: Any, schema: Any, base: str, writes: bool) -> Kind:
         return "factory"
     if base in LIKE:
         return "like"
+    if base in RESHAPED:
+        return "view"
     if base not in COMPLEX and (any(one.alias_info is not None for one in schema.returns) or func.is_view):
         return "view"
     return "compute"

@@ -44,6 +44,8 @@ class Trace:
         if isinstance(result, Exception):
             if self.error is not result:
                 self.error, self.op = result, operator(func).name
+                if given and not self.inside:
+                    self.count(self.op, func, args, kwargs)
                 self.operands = tuple((kind(one), getattr(one, "made", None)) for one in tensors((args, kwargs)))
             return
         op = operator(func)

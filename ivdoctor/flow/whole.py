@@ -50,6 +50,7 @@ def whole(asked: Asked) -> Flow:
         parameters=made.build.parameters,
         cells=cells,
         held=made.held,
+        unrun=made.unrun,
         pairs=pairs,
         paired=Flowed(way="loaded", model=short, input=given, status="ran").case,
         unproven=tuple(world.unproven),

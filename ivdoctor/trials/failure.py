@@ -22,7 +22,13 @@ OPERATORS = {
 }
 """torch functions to the operators they reach; others are named as they are."""
 
-MESSAGES = {"Index put requires": "aten.index_put_"}
+MESSAGES = {
+    "Index put requires": "aten.index_put_",
+    "Input type (": "aten.convolution",
+    "Expected query, key, and value to have the same dtype": "aten.scaled_dot_product_attention",
+    "Expected attn_mask dtype": "aten.scaled_dot_product_attention",
+    "einsum(": "aten.einsum",
+}
 """How an operator's message begins, for those that old torch (1.13 was seen) does not show to who watches its functions."""
 
 LOST = (
@@ -81,6 +87,18 @@ def location(error: BaseException, model: Any, operator: str, *, own: Callable[[
         own: says of a file whether it is the model's code: lines of torch itself tell a user nothing.
         root: files are named relative to the folder above this one.
     """
+    file, line, module = innermost(error, model, own)
+    return Site(
+        module=module,
+        file=os.path.relpath(file, os.path.dirname(root)).replace(os.sep, "/") if file else "",
+        line=line,
+        op=operator_of(operator, error),
+        code=linecache.getline(file, line).strip() if file else "",
+    )
+
+
+def innermost(error: BaseException, model: Any, own: Callable[[str], bool]) -> tuple[str, int, str]:
+    """Of the way to where it was raised: the last file and line that is `own`, the file empty where none is, and the last module."""
     names = {id(module): name for name, module in model.named_modules()}
     file, line, module = "", 0, ""
     trace: TracebackType | None = error.__traceback__
@@ -90,16 +108,11 @@ def location(error: BaseException, model: Any, operator: str, *, own: Callable[[
         if own(frame.f_code.co_filename):
             file, line = frame.f_code.co_filename, trace.tb_lineno
         trace = trace.tb_next
-    return Site(
-        module=module,
-        file=os.path.relpath(file, os.path.dirname(root)).replace(os.sep, "/") if file else "",
-        line=line,
-        op=_operator(operator, error),
-        code=linecache.getline(file, line).strip() if file else "",
-    )
+    return file, line, module
 
 
-def _operator(function: str, error: BaseException) -> str:
+def operator_of(function: str, error: BaseException) -> str:
+    """By the torch function that raised, or by how its message begins."""
     if function:
         return OPERATORS.get(function, f"torch.{function}")
     message = first_line(error)

@@ -178,13 +178,15 @@ def unrun(model: nn.Module, calls: dict[str, int]) -> tuple[str, ...]:
     A part that ran is looked into once: `model` holds the towers of many architectures.
     """
     whole = sum(one.numel() for one in model.parameters())
+    modules = dict(model.named_modules())
+    used = {id(weight) for name in calls if name in modules for weight in modules[name].parameters(recurse=False)}  # a tied weight has two owners
     found: list[str] = []
     for name, part in model.named_children():
         inner = {f"{name}.{other}": one for other, one in part.named_children() if not isinstance(part, (nn.ModuleList, nn.Sequential))}
         ran = name in calls or any(one in calls for one in inner)
         for other, one in (inner if ran else {name: part}).items():
             reached = any(called == other or called.startswith(f"{other}.") for called in calls)
-            if not reached and sum(weight.numel() for weight in one.parameters()) * 100 >= whole:
+            if not reached and sum(weight.numel() for weight in one.parameters() if id(weight) not in used) * 100 >= whole:
                 found.append(other)
     return tuple(found)
 
