@@ -306,6 +306,6 @@ def _each(feed: Mapping[str, Any], dtype: torch.dtype) -> Iterator[tuple[str, An
 def unfit(error: BaseException) -> str:
     """Why a flow could not be begun, in one line."""
     if isinstance(error, NoFeed):
-        last = str(error.args[-1]) if error.args else ""
-        return say("no inputs were found that it takes: {reason}", reason=pathless(last)[:MESSAGE])
+        likeliest = str(error.args[0]) if error.args else ""
+        return say("no inputs were found that it takes: {reason}", reason=pathless(likeliest)[:MESSAGE])
     return f"{type(error).__name__}: {pathless(first_line(error))[:MESSAGE]}"

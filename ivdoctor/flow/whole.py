@@ -11,9 +11,10 @@ from ..modelfiles.parts import dtype_of, parts_of, quantization_of
 from ..probe import Absent
 from ..text import say
 from ..trials.load import OFFLINE, told_of
-from .cells import Flowing, cells_of, flowing, inventory, unfit
+from .cells import Flowing, NoFeed, cells_of, flowing, inventory, unfit
 from .classes import classes_of
-from .guard import opened, within
+from .guard import confined, opened, within
+from .remote import apart, is_remote, misfit, repository
 from .world import Stopped, World
 
 SECONDS = 150.0
@@ -21,6 +22,10 @@ SECONDS = 150.0
 
 MOST_LAYERS = 10_000
 """Of one part; modules are made one by one even without data."""
+
+
+REPEATED = ("layer", "depth", "blocks")
+"""In the names of what is made so many times."""
 
 
 def whole(asked: Asked) -> Flow:
@@ -32,6 +37,13 @@ def whole(asked: Asked) -> Flow:
     except ImportError as error:
         raise Absent(say("transformers is not there: {error}", error=error)) from error
     transformers.logging.set_verbosity_error()
+    if not (asked.trust_remote_code and raw.get("auto_map")):
+        return _whole(transformers, asked, raw)
+    with apart() as folder, confined(folder):
+        return _whole(transformers, asked, raw)
+
+
+def _whole(transformers: Any, asked: Asked, raw: dict[str, Any]) -> Flow:
     library = f"transformers {transformers.__version__}"
     config, classes = chosen(transformers, asked, raw)
     world = World(seconds=SECONDS)
@@ -65,8 +77,10 @@ def _config(path: str) -> dict[str, Any]:
         raise Absent(str(error)) from error
     if any(map(quantization_of, parts_of(raw))):
         raise Absent(say("a quantised model is not followed: its layers are others than those of its configuration"))
-    if any(value > MOST_LAYERS for part in parts_of(raw) for key, value in part.items() if "layers" in key and type(value) is int):
-        raise Absent(say("more than {count} layers: it is not built", count=MOST_LAYERS))
+    for part in parts_of(raw):
+        for key, value in part.items():
+            if type(value) is int and value > MOST_LAYERS and any(word in key for word in REPEATED):
+                raise Absent(say("more than {count} layers: it is not built", count=MOST_LAYERS))
     return raw
 
 
@@ -78,11 +92,9 @@ def chosen(transformers: Any, asked: Asked, raw: dict[str, Any]) -> tuple[Any, l
         Absent: the installed transformers has none.
     """
     if asked.trust_remote_code and raw.get("auto_map"):
-        from .remote import repository
-
         return repository(transformers, asked, raw)
     try:
-        config = transformers.AutoConfig.from_pretrained(asked.model, trust_remote_code=False, local_files_only=True)
+        config: Any = transformers.AutoConfig.from_pretrained(asked.model, trust_remote_code=False, local_files_only=True)
     except Exception as error:
         told = told_of(error, asked.model)
         raise Absent(say("transformers {version} cannot build it: {error}", version=transformers.__version__, error=told)) from error
@@ -99,6 +111,8 @@ def _first(classes: list[Any], config: Any, world: World, library: str) -> Flowi
         try:
             return flowing(cls, config, world)
         except Exception as error:  # noqa: BLE001  # the next one
+            if is_remote(cls) and not isinstance(error, NoFeed):
+                raise Absent(misfit(import_module("transformers"), error, "")) from error
             reason = reason or f"{cls.__name__}: {unfit(error)}"
     raise Absent(say("{library} does not carry it through even in fp32: {reason}", library=library, reason=reason))
 
