@@ -123,13 +123,22 @@ def page(rows: list[dict[str, Any]]) -> str:
     broken = [row for row in fine if any(f":{one}/{one}" in case for one in ("fp16", "bf16") for case in row["raised"])]
     lines = ["# The dtype flow over every model type of transformers", ""]
     lines += [f"transformers {transformers.__version__}, torch {torch.__version__}; made by `python -m benchmarks.flow_coverage`.", ""]
-    lines += [f"{len(fine)} of {len(rows)} keys of `MODEL_MAPPING_NAMES` ({len(fine) / len(rows):.1%}) finish all eighteen cells from their default", ""]
+    lines += [
+        f"{len(fine)} of {len(rows)} keys of `MODEL_MAPPING_NAMES` ({len(fine) / len(rows):.1%}) finish all eighteen cells from their default",
+        "",
+    ]
     lines[-2] += " configuration in full size."
     lines += ["## Those that do not finish", "", "| key | reason |", "|---|---|"]
     lines += [f"| {row['key']} | {escaped(row['reasons'][0] if row['reasons'] else '?')} |" for row in rows if not row["ok"]]
     lines += ["", "## Those whose inputs do not reach every part", "", "| key | class | not reached |", "|---|---|---|"]
     lines += [f"| {row['key']} | {row['class']} | {', '.join(row['unrun'])} |" for row in fine if row["unrun"]]
-    lines += ["", "## Those that break in float16 or bfloat16 with inputs in the same format", "", "| key | class | cells | where and what |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "## Those that break in float16 or bfloat16 with inputs in the same format",
+        "",
+        "| key | class | cells | where and what |",
+        "|---|---|---|---|",
+    ]
     for row in broken:
         for what in dict.fromkeys(row["raised"].values()):
             cells = [case for case, one in row["raised"].items() if one == what and case.split(":")[1] in {"fp16/fp16", "bf16/bf16"}]

@@ -12,8 +12,8 @@ ALONE = {
     "targets": "nothing is run for a --target: it takes no {other}",
 }
 """What excludes other arguments, and why."""
-EXCLUDED = {"snapshot": ("model", "inputs", "targets", "thorough"), "targets": ("inputs", "limits", "thorough", "repro")}
-SHOWN = {"model": "MODEL", "targets": "--target", "limits": "--limit"}
+EXCLUDED = {"snapshot": ("model", "inputs", "targets", "thorough", "trust_remote_code"), "targets": ("inputs", "limits", "repro")}
+SHOWN = {"model": "MODEL", "targets": "--target", "limits": "--limit", "trust_remote_code": "--trust-remote-code"}
 """Arguments that are not written as they are called here."""
 TEXTS = ("model", "torch", "inputs", "snapshot", "repro")
 """Arguments that are left out where they are not meant."""
@@ -57,6 +57,12 @@ def _fitting(given: dict[str, Any]) -> None:
             raise click.UsageError(reason.format(other=SHOWN.get(other, f"--{other}")))
     if (given.get("inputs") or given.get("limits")) and not given.get("model") and not given.get("snapshot"):
         raise click.UsageError("--inputs and --limit are about a MODEL: name its folder")
+    if given.get("trust_remote_code") and not given.get("model"):
+        raise click.UsageError("--trust-remote-code is about a MODEL: name its folder")
+    if given.get("targets") and given.get("thorough") and not given.get("model"):
+        raise click.UsageError("nothing is run for a --target: it takes no --thorough without a MODEL")
+    if given.get("targets") and given.get("trust_remote_code") and not given.get("thorough"):
+        raise click.UsageError("nothing is run for a --target without --thorough: it takes no --trust-remote-code")
     if given.get("torch") and not given.get("targets"):
         raise click.UsageError("--torch is about a --target: here the torch that is installed is judged")
 

@@ -7,16 +7,18 @@ from typing import Any
 
 from . import __version__, codec
 from .engine import Unknown, Verdict, judge
-from .facts import Asked, Cast, Checkpoint, Model, Place
+from .facts import Asked, Cast, Checkpoint, Flow, Miniature, Model, Place, Replay
 from .finding import Finding, Severity
-from .gaps import gaps_in, ran, unlisted, unrun, untold
+from .gaps import gaps_in, needless, ran, unlisted, unrun, untold
 from .gate import Answer, FailOn, answer, exit_code
 from .outcome import BROKEN, Outcome, known, subject_of
 from .places import places
 from .plugins import Plugins, plugins
+from .progress import Slow, unheard
 from .redact import Identity, Redactor
 from .report import Broken, Line, Loader, Passed, PlaceVerdict, Report, Rules, Skipped, Subject, Tool
 from .rule import Rule
+from .shadowed import stands_in
 from .snapshot import Snapshot
 from .tables import newest
 from .text import count, say
@@ -25,9 +27,18 @@ from .views_cast import survival
 from .views_target import targeted
 
 
-def collect(asked: Asked | None = None, *, told: Callable[[str], None] = lambda _place: None) -> Snapshot:
+def collect(
+    asked: Asked | None = None,
+    *,
+    told: Callable[[str], None] = lambda _place: None,
+    slow: Slow = unheard,
+) -> Snapshot:
     """
     Look at this machine, and at the model that is asked about; nothing personal or secret stays in what comes back.
+
+    Args:
+        told: called with each place's name before it is looked at.
+        slow: called with what is looked at and for how many seconds, from another thread, while that takes its time.
 
     Raises:
         Unreadable: there is no such model, or its configuration is none.
@@ -46,8 +57,8 @@ def collect(asked: Asked | None = None, *, told: Callable[[str], None] = lambda 
         described(asked.model)
     registered = plugins()
     redactor = Redactor(Identity.here())
-    probes = registered.model_probes if asked and asked.targets else registered.probes
-    outcomes = [*look(probes, asked, told=told), *registered.broken("probes")]
+    probes = registered.model_probes if asked and asked.targets and not asked.thorough else registered.probes
+    outcomes = [*look(probes, asked, told=told, slow=slow), *registered.broken("probes")]
     return Snapshot(collected=today, outcomes=tuple(map(redactor.outcome, outcomes)))
 
 
@@ -57,6 +68,7 @@ def check(
     snapshot: Snapshot | None = None,
     fail_on: FailOn = FailOn.ERROR,
     told: Callable[[str], None] = lambda _place: None,
+    slow: Slow = unheard,
 ) -> Report:
     """
     Whether this machine, or the one in the snapshot, is ready.
@@ -64,6 +76,7 @@ def check(
     Args:
         asked: the precision in question, and hardware that is not here; without one, none in particular.
         told: called with each place's name before it is looked at.
+        slow: called with what is looked at and for how many seconds, from another thread, while that takes its time.
 
     Raises:
         LookupError: no such target, or no such torch.
@@ -74,7 +87,7 @@ def check(
         raise ValueError(say("a snapshot is judged as it is: it takes no targets"))
     targets, torch = _elsewhere(asked)
     origin = say("{origin}, {day}", origin=snapshot.origin, day=snapshot.collected) if snapshot else ""
-    snapshot = snapshot or collect(asked, told=told)
+    snapshot = snapshot or collect(asked, told=told, slow=slow)
     registered = plugins()
     _ = registered.machine_rules  # what of them cannot be loaded shows in `broken`
     broken = registered.broken("rules")
@@ -116,7 +129,7 @@ def judged(
         origin: of a snapshot, to be shown: one made by hand must never pass for a machine that was looked at.
     """
     outcomes = tuple(sorted(outcomes, key=lambda one: (one.subject, one.place, one.reason)))
-    unnamed = {} if asked.model else dict.fromkeys((Model, Checkpoint), Unknown(reason=say("no model was named")))
+    unnamed = {} if asked.model else dict.fromkeys((Model, Checkpoint, Flow, Miniature, Replay), Unknown(reason=say("no model was named")))
     if targets:
         elsewhere = Unknown(reason=say("this machine is not judged, but {names}", names=", ".join(one.name for one in targets)))
         unnamed = dict.fromkeys(registered.facts().values(), elsewhere) | unnamed
@@ -170,7 +183,7 @@ def _report(
         command="check",
         verdict=verdict,
         exit_code=exit_code(verdict, broken=broken),
-        reason=_reason(verdict, findings, gaps, fail_on, outcomes, shared[Asked]),
+        reason=_reason(verdict, findings, gaps, fail_on, outcomes, shared[Asked], without=_without(outcomes, found, shared)),
         fail_on=fail_on.value,
         places=tuple(_place_verdict(place, judged_there, outcomes, shared, fail_on) for place in found),
         summary=(*([Line(label="snapshot", text=origin)] if origin else []), *targeted(found, shared[Asked]), *summary(outcomes)),
@@ -214,7 +227,7 @@ def _weighed(findings: list[Finding], found: tuple[Place, ...]) -> list[Finding]
 
 
 def _reason(  # noqa: PLR0917  # private, called once
-    verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: FailOn, outcomes: tuple[Outcome, ...], asked: Asked
+    verdict: Answer, findings: list[Finding], gaps: list[str], fail_on: FailOn, outcomes: tuple[Outcome, ...], asked: Asked, *, without: str
 ) -> str:
     """One sentence for the last line."""
     if verdict is Answer.NOT_READY:
@@ -236,7 +249,17 @@ def _reason(  # noqa: PLR0917  # private, called once
     ]
     told = ", ".join(text for text in counts if not text.startswith("0 ")) or say("no findings")
     quiet = say("nothing at or above {level}; {counts}", level=fail_on.value, counts=told)
-    return _foretold(f"{survived}; {quiet}" if survived else quiet, asked)
+    return _foretold("; ".join(filter(None, (without, survived, quiet))), asked)
+
+
+def _without(outcomes: tuple[Outcome, ...], found: Iterable[Place], shared: Mapping[type, Any]) -> str:
+    """That a yes was given without the weights, and by what; empty where the model was run, or none was named."""
+    if any(isinstance(one.fact, Cast) and one.fact.how == "real-run" for one in outcomes):
+        return ""
+    ways = {stands_in(outcomes, place, shared) for place in found if place.reachable}
+    if "flow" in ways:
+        return say("the weights are not here: by the model's dtype flow and a miniature of it")
+    return say("the weights are not here: by the tables of families") if "tables" in ways else ""
 
 
 def _foretold(reason: str, asked: Asked) -> str:
@@ -247,7 +270,8 @@ def _foretold(reason: str, asked: Asked) -> str:
 def _place_verdict(place: Place, findings: list[Finding], outcomes: tuple[Outcome, ...], shared: Mapping[type, Any], fail_on: FailOn) -> PlaceVerdict:
     """A place where nothing was run is never ready, nor one where the model that was named was not."""
     mine = [one for one in findings if one.place in ("", place.name)]
-    unsure = not ran(outcomes, place) or any(one.status in BROKEN and one.place in ("", place.name) for one in outcomes)
+    broken = [one for one in outcomes if one.status in BROKEN and one.place in ("", place.name)]
+    unsure = not ran(outcomes, place) or not all(needless(one, outcomes, shared, (place,)) for one in broken)
     unsure = unsure or any(unrun(outcomes, place, shared)) or any(unlisted(place, shared))
     if place.kind == "target":
         unsure = any(untold(place, shared))

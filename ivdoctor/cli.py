@@ -74,6 +74,7 @@ def reporting(command: Callable[..., int]) -> Callable[..., int]:
 @click.option(
     "--limit", "limits", multiple=True, metavar="NAME=VALUE", help="When a cast has changed too much; names and reasons: `ivdoctor rule IVD602`."
 )
+@click.option("--trust-remote-code", is_flag=True, help="Let MODEL's own code run, in a process of its own; never otherwise.")
 @reporting
 @click.option(
     "--fail-on", type=click.Choice(["error", "warning", "never"]), default="error", show_default=True, help="From which severity the answer is no."
@@ -87,9 +88,10 @@ def check(formats: tuple[str, ...], output: str | None, fail_on: str, **given: A
     Look at this machine, reproduce the InternVideo2.5 failure in miniature, try its remedies, and report.
 
     With MODEL, a folder that holds a Hugging Face model with safetensors, also run that model in fp32, cast it, run it again and compare. Of a
-    config.json, a GGUF file or an adapter (PEFT) the files are read and nothing is run.
+    config.json what transformers has of that model is run without weights, in every combination of dtypes; a GGUF file or an adapter is read.
 
-    With --target nothing is looked at or run here but MODEL's files: the verdict is about hardware that is elsewhere, from tables with their sources.
+    With --target nothing is looked at or run here but MODEL's files: the verdict is about hardware that is elsewhere, from tables with their sources;
+    with --thorough MODEL's dtype flow is made as well.
     """
     from .checkup import check as run
     from .gate import FailOn
@@ -100,7 +102,7 @@ def check(formats: tuple[str, ...], output: str | None, fail_on: str, **given: A
         outlet = Outlet.of(formats, output)
         outlet.apart(snapshot, repro)
         recorded = snapshot_of(snapshot) if snapshot else None
-        report = run(asked, snapshot=recorded, fail_on=FailOn(fail_on), told=_progress)
+        report = run(asked, snapshot=recorded, fail_on=FailOn(fail_on), told=_progress, slow=_waiting)
         if repro:
             from .repro import script
 
@@ -115,6 +117,7 @@ def check(formats: tuple[str, ...], output: str | None, fail_on: str, **given: A
 @click.argument("model", required=False, type=click.Path())
 @click.option("--inputs", metavar="FILE.safetensors|MODULE:FUNCTION", help="What goes into MODEL.  [default: a sample through its own processor]")
 @click.option("--thorough", is_flag=True, help="Run every operator class in every format.")
+@click.option("--trust-remote-code", is_flag=True, help="Let MODEL's own code run, in a process of its own; never otherwise.")
 @click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Where to.  [default: stdout]")
 def collect(output: str | None, **given: Any) -> int:
     """Look at this machine, and at MODEL, and judge nothing: a snapshot, to judge elsewhere or to attach to a bug."""
@@ -124,7 +127,7 @@ def collect(output: str | None, **given: Any) -> int:
     try:
         if output:
             writable(path_of(output))
-        text = run(asked_of(**given), told=_progress).dump()
+        text = run(asked_of(**given), told=_progress, slow=_waiting).dump()
         if output:
             write(path_of(output), text)
         else:
@@ -276,6 +279,14 @@ def _progress(place: str) -> None:
     """A line on stderr for a person who waits; nothing in CI."""
     if sys.stderr.isatty():
         click.echo(f"looking at {place} ...", err=True)
+
+
+def _waiting(what: str, seconds: float) -> None:
+    """A line on stderr, in CI too, for each thing that takes more than two seconds; at a terminal again every ten."""
+    from .progress import AGAIN
+
+    if seconds < AGAIN or sys.stderr.isatty():
+        click.echo(f"looking at {what} ({seconds:.0f} s) ...", err=True)
 
 
 def _file(output: str) -> Any:

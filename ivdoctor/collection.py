@@ -5,15 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import codec
-from .facts import Adapter, Anatomy, Asked, Checkpoint, Model, Native, Packages, Place
+from .facts import Adapter, Anatomy, Asked, Checkpoint, Flow, Miniature, Model, Native, Packages, Place
 from .outcome import Outcome, subject_of
 from .places import places
 from .probe import ROOMS, Probe
+from .progress import Slow, named, patient, unheard
 from .rooms import Answer, Job, Rooms
 from .text import say
 
 ABOUT_A_MODEL = (Adapter, Model, Checkpoint, Anatomy, Packages, Native)
 """What is looked at where hardware that is not here is asked about: this machine is not judged, and nothing runs on it."""
+
+SHADOWS = (Flow, Miniature)
+"""What is looked at besides where all is to be looked at: of the model alone, and on no device but the CPU."""
 
 
 @dataclass(slots=True)
@@ -21,6 +25,7 @@ class Collection:
     """What is known so far."""
 
     rooms: Rooms
+    slow: Slow = unheard
     place: str = ""
     facts: dict[type, Any] = field(default_factory=dict)
     missing: dict[type, str] = field(default_factory=dict)
@@ -54,7 +59,8 @@ class Collection:
             return
         jobs = [Job(probe=probe, given={name: self.facts[need] for name, need in probe.needs}) for probe in able]
         name = f"{room}:{self.place}" if self.place else room
-        for probe, answer in zip(able, self.rooms.visit(name, jobs), strict=True):
+        waited = [named(probe.subject, self.place) for probe in able]
+        for probe, answer in zip(able, patient(self.rooms.visit(name, jobs), waited, self.slow), strict=True):
             self._note(probe, answer)
 
     def _note(self, probe: Probe, answer: Answer) -> None:
@@ -88,27 +94,35 @@ class Collection:
         )
 
 
-def collect(probes: Iterable[Probe], asked: Asked | None = None, *, told: Callable[[str], None] = lambda _place: None) -> list[Outcome]:
+def collect(
+    probes: Iterable[Probe],
+    asked: Asked | None = None,
+    *,
+    told: Callable[[str], None] = lambda _place: None,
+    slow: Slow = unheard,
+) -> list[Outcome]:
     """
     Look at everything.
 
     Args:
         asked: names a model or none, and targets or none; probes that are for another case are left out.
         told: called with each place's name before it is looked at, so that a person sees it is alive.
+        slow: called with what is looked at and for how many seconds, while that takes its time.
     """
     asked = asked or Asked()
     every = [probe for probe in probes if probe.wants != ("no-model" if asked.model else "model")]
     if asked.targets:
-        every = [probe for probe in every if asked.model and probe.fact in ABOUT_A_MODEL]
+        about = (*ABOUT_A_MODEL, *SHADOWS) if asked.thorough else ABOUT_A_MODEL
+        every = [probe for probe in every if asked.model and probe.fact in about]
     local = [probe for probe in every if by_place(probe)]
     with Rooms(here=bool(asked.targets)) as rooms:
-        machine = Collection(rooms=rooms, facts={Asked: asked})
+        machine = Collection(rooms=rooms, slow=slow, facts={Asked: asked})
         machine.run(probe for probe in every if probe not in local and not probe.unless)
         machine.run(probe for probe in every if probe.unless and not any(one in machine.facts for one in probe.unless))
         outcomes = machine.outcomes
         for place in () if asked.targets else places(machine.facts):
             told(place.name)
-            here = Collection(rooms=rooms, place=place.name, facts={**machine.facts, Place: place}, missing=dict(machine.missing))
+            here = Collection(rooms=rooms, slow=slow, place=place.name, facts={**machine.facts, Place: place}, missing=dict(machine.missing))
             here.run(local)
             outcomes += here.outcomes
     return outcomes

@@ -54,7 +54,7 @@ def _finding(rule: Rule, problem: Problem, place: str) -> Finding:
         name=rule.name,
         title=rule.title,
         severity=problem.severity or rule.severity,
-        confidence=rule.confidence,
+        confidence=problem.confidence or rule.confidence,
         category=problem.category or rule.category,
         place=place,
         message=problem.message,

@@ -96,6 +96,8 @@ class Problem:
     """What would decide, where the facts cannot."""
     severity: Severity | None = None
     """Only where the facts make it graver or lighter than the rule says."""
+    confidence: Confidence | None = None
+    """Only where the facts make it surer or less sure than the rule says."""
     category: str = ""
     """The failure's slug, where it differs from the rule's."""
     location: Site | None = None

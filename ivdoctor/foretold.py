@@ -44,6 +44,13 @@ def undecided(
         yield from _by_recipe(place, asked, model)
     if dtype and place.backend == "mps" and place.dtypes.of(dtype) == "emulated":
         yield say("{title} converts {dtype}, and which operations do was not tried", title=place.title, dtype=TORCH_NAME[dtype])
+    yield from unmeasured(place, asked, dtype, model=model, checkpoint=checkpoint, anatomy=anatomy, packages=packages)
+
+
+def unmeasured(
+    place: Place, asked: Asked, dtype: Half | None, *, model: Model, checkpoint: Checkpoint | None, anatomy: Anatomy | None, packages: Packages | None
+) -> Iterator[str]:
+    """What only the weights themselves would tell, and the tables do not: float16's range, and whether all of it fits."""
     fp16 = fp16_range(model.model_type, None, asked.limits)
     if dtype == "fp16" and not model.quantization and fp16 in BARRED:
         yield say("in float16 models of {type} are known to leave its range", type=model.model_type)
@@ -55,6 +62,11 @@ def undecided(
         yield say("whether {model} fits is not known: the memory of {title} is not", model=model.name, title=place.title)
     else:
         yield from _close(place, asked, model, checkpoint, anatomy, packages)
+
+
+def seen(model: Model, dtype: Half, asked: Asked, packages: Packages | None) -> bool:
+    """Whether the tables have a run of the model's family in this format, with the release of transformers that is installed."""
+    return _ran(family_of(model), dtype, asked, packages) or _ran_on_ids(model, family_of(model), dtype, packages)
 
 
 def _by_recipe(place: Place, asked: Asked, model: Model) -> Iterator[str]:
@@ -98,7 +110,7 @@ def _by_transformers(  # noqa: PLR0917  # private, called once
         yield from _quantised(place, model, checkpoint, packages)
     elif dtype is None:
         yield say("nobody can say in which format the model would be loaded: name one with --dtype")
-    elif not _ran(family, dtype, asked, packages) and not _ran_on_ids(model, family, dtype, packages):
+    elif not seen(model, dtype, asked, packages):
         yield _unseen(place, dtype, model, family, packages)
     if model.remote_code:
         yield say("{model} brings code of its own, which is not run", model=model.name)

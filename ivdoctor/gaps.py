@@ -11,18 +11,21 @@ from .facts import HALVES, Anatomy, Asked, Cast, Checkpoint, Mismatch, Model, Na
 from .foretold import undecided
 from .kernels import engine_rows, quantised_as
 from .outcome import BROKEN, Outcome
+from .shadowed import SHADOWS, without_a_run
 from .text import say
 
 
 def gaps_in(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iterable[Place]) -> list[str]:
     """One sentence each; for a target only what the tables leave open."""
     outcomes, found = tuple(outcomes), tuple(found)
+    beside = any(place.kind != "cpu" and place.reachable for place in found)
+    meant_for = [place for place in found if place.reachable and not (beside and place.kind == "cpu")]
     gaps = [
         say(
             "{subject} {status}: {reason}", subject=f"{one.subject} ({one.place})" if one.place else one.subject, status=one.status, reason=one.reason
         )
         for one in outcomes
-        if one.status in BROKEN
+        if one.status in BROKEN and not needless(one, outcomes, shared, meant_for)
     ]
     gaps += [gap for place in found if place.kind == "target" for gap in untold(place, shared)]
     if found and all(place.kind == "target" for place in found):
@@ -31,13 +34,19 @@ def gaps_in(outcomes: Iterable[Outcome], shared: Mapping[type, Any], found: Iter
     torch = shared.get(Torch)
     if isinstance(torch, Torch):
         gaps += [say("nothing was run on {place}", place=place.name) for place in found if place.reachable and not ran(outcomes, place)]
-    beside = any(place.kind != "cpu" and place.reachable for place in found)
-    meant_for = [place for place in found if place.reachable and not (beside and place.kind == "cpu")]
     gaps += [gap for place in meant_for for gap in (*unrun(outcomes, place, shared), *unlisted(place, shared))]
     if not isinstance(torch, Torch) and not any(gap.startswith("torch ") for gap in gaps):
         reason = torch.reason if isinstance(torch, Unknown) else say("it was not looked at")
         gaps.insert(0, say("torch absent: {reason}", reason=reason))
     return gaps
+
+
+def needless(one: Outcome, outcomes: Iterable[Outcome], shared: Mapping[type, Any], places: Iterable[Place]) -> bool:
+    """Whether what went wrong was to stand in for a run of the model, and is not missed: the model was run wherever it is judged, or the tables know it."""
+    if one.subject not in SHADOWS:
+        return False
+    outcomes, places = tuple(outcomes), tuple(places)
+    return bool(places) and not any(gap for place in places for gap in unrun(outcomes, place, shared))
 
 
 def untold(place: Place, shared: Mapping[type, Any]) -> Iterator[str]:
@@ -89,7 +98,7 @@ def unrun(outcomes: Iterable[Outcome], place: Place, shared: Mapping[type, Any])
         return
     outcome = next((one for one in outcomes if one.subject == "cast" and one.place == place.name), None)
     if outcome is None or (outcome.fact is None and outcome.status not in BROKEN):
-        yield say("the model was not run on {place}: {reason}", place=place.name, reason=outcome.reason if outcome else say("no probe did"))
+        yield from without_a_run(outcomes, place, shared, outcome.reason if outcome else say("no probe did"))
     if outcome is None or not isinstance(outcome.fact, Cast):
         return
     if outcome.fact.how != "real-run":

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from . import views_cast, views_formats, views_memory, views_model, views_target
+from . import views_cast, views_flow, views_formats, views_memory, views_model, views_target
 from .facts import (
     HALVES,
     Asked,
@@ -12,13 +12,16 @@ from .facts import (
     Cpu,
     Driver,
     Environ,
+    Flow,
     Gpu,
     Host,
     Limits,
+    Miniature,
     Mismatch,
     Packages,
     Place,
     Precision,
+    Replay,
     Torch,
     Trial,
     release,
@@ -36,6 +39,8 @@ def summary(outcomes: Iterable[Outcome]) -> Iterator[Line]:
         "checkpoint": views_model.checkpoint_line,
         "anatomy": views_model.anatomy_line,
         "native": views_model.native_line,
+        "flow": views_flow.told,
+        "miniature": views_flow.miniature_told,
         "host": _host,
         "cpu": _cpu,
         "driver": _driver,
@@ -126,7 +131,7 @@ def _gib(mib: int) -> str:
 
 def grids(outcomes: Iterable[Outcome], found: Iterable[Place], asked: Asked, *, ran: bool = True) -> Iterator[Grid]:
     """
-    Per place: which formats it carries, what libraries and engines make of them, and the reproduction with its remedies.
+    The model's dtype flow; per place: which formats it carries, what libraries and engines make of them, and the reproduction with its remedies.
 
     Args:
         asked: names an engine or none.
@@ -134,6 +139,9 @@ def grids(outcomes: Iterable[Outcome], found: Iterable[Place], asked: Asked, *, 
     """
     outcomes = tuple(outcomes)
     torch = next((release(one.fact.version) for one in outcomes if isinstance(one.fact, Torch)), None)
+    machine = known(outcomes)
+    replays = {one.place: one.fact for one in outcomes if isinstance(one.fact, Replay)}
+    yield from views_flow.grids(machine.get(Flow), machine.get(Miniature), replays)
     for place in found:
         here = {type(one.fact): one.fact for one in outcomes if one.place == place.name and one.fact is not None}
         if Cast in here and here[Cast].how == "real-run":
@@ -145,7 +153,7 @@ def grids(outcomes: Iterable[Outcome], found: Iterable[Place], asked: Asked, *, 
         if place.kind == "target" or asked.engine:
             yield from views_target.engines(place, asked)
         if Mismatch in here:
-            yield _cells(place, here[Mismatch], detail=Cast in here and here[Cast].how == "real-run")
+            yield _cells(place, here[Mismatch], detail=Flow in machine or (Cast in here and here[Cast].how == "real-run"))
             yield _towers(place, here[Mismatch])
             yield _remedies(place, here[Mismatch])
         if Cast in here and here[Cast].how == "miniature":

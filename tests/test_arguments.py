@@ -48,6 +48,13 @@ def test_everything_that_can_be_asked_of_a_model_is_read(model: str) -> None:
     assert asked == Asked(model=model, inputs="mine:batch", limits=Limits(kl=0.5, cosine=0.9), thorough=True)
 
 
+def test_a_models_own_code_is_trusted_by_name_alone(model: str) -> None:
+    """Not unless it is said; for a target only where the model's flow is made for it."""
+    assert not asked_of(model=model).trust_remote_code
+    assert asked_of(model=model, trust_remote_code=True) == Asked(model=model, trust_remote_code=True)
+    assert asked_of(model=model, trust_remote_code=True, targets=("T4",), thorough=True).thorough
+
+
 def test_every_option_of_the_command_is_known_here() -> None:
     """What is excluded is an option of `check`, so that no misspelt name lets it through."""
     options = {one.name for one in command.params}
@@ -65,13 +72,14 @@ GIVEN: dict[str, Any] = {
     "thorough": True,
     "repro": "r.py",
     "snapshot": "s.json",
+    "trust_remote_code": True,
 }
 
 
 @pytest.mark.parametrize(("name", "other"), [(name, other) for name, others in EXCLUDED.items() for other in others])
 def test_what_excludes_each_other_is_refused_with_its_reason(name: str, other: str) -> None:
     """Written as the user writes it; each alone is not refused for this."""
-    shown = {"model": "MODEL", "targets": "--target", "limits": "--limit"}.get(other, f"--{other}")
+    shown = {"model": "MODEL", "targets": "--target", "limits": "--limit", "trust_remote_code": "--trust-remote-code"}.get(other, f"--{other}")
 
     with pytest.raises(click.UsageError) as refused:
         asked_of(**{name: GIVEN[name], other: GIVEN[other]})
@@ -92,6 +100,12 @@ def test_an_empty_text_is_a_variable_that_is_unset(name: str) -> None:
     [
         ({"inputs": "a:b"}, "--inputs and --limit are about a MODEL"),
         ({"limits": ("kl=1",)}, "--inputs and --limit are about a MODEL"),
+        ({"trust_remote_code": True}, "--trust-remote-code is about a MODEL"),
+        ({"targets": ("T4",), "thorough": True}, "nothing is run for a --target: it takes no --thorough without a MODEL"),
+        (
+            {"targets": ("T4",), "model": "x", "trust_remote_code": True},
+            "nothing is run for a --target without --thorough: it takes no --trust-remote-code",
+        ),
         ({"torch": "2.6"}, "--torch is about a --target"),
         ({"torch": "2.6", "snapshot": "s.json"}, "--torch is about a --target"),
         ({"targets": ("T4",), "torch": "9.9"}, "--torch: there is no known torch '9.9'"),

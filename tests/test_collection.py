@@ -3,16 +3,17 @@
 import importlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ivdoctor.checkup import judged
 from ivdoctor.collection import ABOUT_A_MODEL, Collection, collect
-from ivdoctor.facts import Asked
+from ivdoctor.facts import Asked, Flow
 from ivdoctor.outcome import Outcome, subject_of
 from ivdoctor.plugins import plugins
-from ivdoctor.probe import Probe, probe
+from ivdoctor.probe import Absent, Probe, probe
 from ivdoctor.rooms import Rooms
 
 CHAIN = """
@@ -243,6 +244,19 @@ def test_for_a_target_and_a_model_its_files_and_the_packages_are_looked_at(folde
     assert {one.subject: one.status for one in outcomes}.items() >= {"model": "ok", "checkpoint": "absent", "packages": "ok"}.items()
     assert next(one.fact for one in outcomes if one.subject == "model").dtype == "bfloat16"
     assert {probe.room for probe in plugins().probes if probe.fact in ABOUT_A_MODEL and not probe.unless} == {"plain"}
+
+
+def test_for_a_target_a_models_flow_is_looked_at_only_where_all_is_to_be(folder: str) -> None:
+    """It imports torch, which a look at files alone does not."""
+
+    @probe(wants="model")
+    def flow(asked: Asked) -> Flow:
+        """Stands for the real one."""
+        raise Absent(f"looked at for {asked.targets}")
+
+    asked = Asked(model=folder, targets=("T4",))
+    assert collect([flow], asked) == []
+    assert [one.subject for one in collect([flow], replace(asked, thorough=True))] == ["flow"]
 
 
 def test_a_plugins_own_facts_are_not_looked_at_for_a_target(chain: Callable[..., list[Probe]], folder: str) -> None:

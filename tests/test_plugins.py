@@ -9,7 +9,7 @@ from ivdoctor.entrypoints import Point, points
 from ivdoctor.facts import Failure
 from ivdoctor.plugins import NotInstalled, Plugins, plugins
 
-PROBES = 18
+PROBES = 21
 """Of ivdoctor's own."""
 
 EXAMPLE = Path(__file__).parent / "plugin"

@@ -19,14 +19,17 @@ from ivdoctor.testing import (
     a_device,
     a_driver,
     a_failure,
+    a_flow,
     a_frame,
     a_gpu,
     a_host,
+    a_miniature,
     a_mismatch,
     a_model,
     a_native,
     a_place,
     a_precision,
+    a_replay,
     a_torch,
     a_torch_without_cuda,
     an_adapter,
@@ -127,10 +130,12 @@ def test_every_fact_that_a_rule_can_need_has_a_builder() -> None:
         for one in (
             *(a_host(), a_cpu(), a_driver(), a_gpu(), a_torch(), some_packages(), an_environ(), a_place(), a_precision(), a_mismatch()),
             *(a_model(), a_checkpoint(), an_anatomy(), an_adapter(), a_native(), a_cast(), an_amp(), a_failure()),
+            *(a_flow(), a_miniature(), a_replay()),
         )
     }
     parts = {"Attempt", "Cell", "Device", "DtypeRow", "NvmlDevice", "Operation", "Package", "Site", "Switch", "Towers", "Trial", "Variable", "Asked"}
     parts |= {"Cache", "CastRun", "Drift", "Fed", "Frame", "Kept", "Limits", "Misuse", "Operand", "Quantisation", "Rounding", "Step", "Stored"}
+    parts |= {"Flowed", "Held", "InputCast", "Pair", "Replayed"}
     known = {kind for name in facts.__all__ if dataclasses.is_dataclass(kind := getattr(facts, name)) and name not in parts}
     assert known == made
 

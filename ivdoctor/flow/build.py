@@ -77,7 +77,7 @@ def _in_dtype(tensor: Tensor, dtype: torch.dtype, *, weight: bool) -> Tensor:
         return tensor.detach().to(dtype, copy=True)
     made = like(tensor, dtype)
     if weight:
-        made._is_param = True  # type: ignore[attr-defined]  # noqa: SLF001  # what nn.Parameter sets on a subclass
+        made._is_param = True  # noqa: SLF001  # what nn.Parameter sets on a subclass
     return made
 
 

@@ -96,7 +96,7 @@ def _chosen(build: Build, world: World, feed: Feed | None) -> tuple[Feed, tuple[
         if later > LATER:
             raise Stopped("no better inputs")
         with reached(build.model) as calls:
-            build.model(**_fed(one, torch.float32))
+            build.model(**fed(one, torch.float32))
         missed = unrun(build.model, calls)
         taken.append((one, missed))
         if missed:
@@ -152,7 +152,7 @@ def _loaded(made: Flowing, cls: Any, config: Any) -> None:
 def _decodes(made: Flowing) -> bool:
     """Whether a step with the cache runs in fp32: where it does not, the step is ours and wrong."""
     with torch.no_grad(), made.world:
-        output = made.build.model(**_fed(made.feed, torch.float32))
+        output = made.build.model(**fed(made.feed, torch.float32))
         try:
             more = decode_step(made.build.model, made.config, made.feed, output)
             if more is None:
@@ -185,14 +185,14 @@ def cells_of(made: Flowing) -> tuple[Flowed, ...]:
 
 
 def _cell(made: Flowing, way: Way, short: Half, given: Half) -> Flowed:
-    result = _attempt(made, given)
+    result = attempt(made, given)
     cell = Flowed(way=way, model=short, input=given, status="ran", casts=result.casts)
     if result.stopped:
         return replace(cell, status="unknown", message=result.stopped)
     if result.error is None:
         return cell
     trace = Trace(made.build.model)
-    again = _attempt(made, given, trace)
+    again = attempt(made, given, trace)
     error = again.error or result.error
     operands = trace.operands if trace.error is error else innermost_operands(error)
     site = located(error, made.build.model)
@@ -230,11 +230,11 @@ class _Result:
     casts: tuple[InputCast, ...] = ()
 
 
-def _attempt(made: Flowing, given: Half, trace: Trace | None = None) -> _Result:
+def attempt(made: Flowing, given: Half, trace: Trace | None = None) -> _Result:
     """One forward pass and one step with the cache."""
     result, casts = _Result(), Casts()
     model, world = made.build.model, made.world
-    feed = _fed(made.feed, FORMATS[given])
+    feed = fed(made.feed, FORMATS[given])
     world.watch, world.casts = trace, casts
     try:
         with torch.no_grad(), world:
@@ -243,7 +243,7 @@ def _attempt(made: Flowing, given: Half, trace: Trace | None = None) -> _Result:
                 more = decode_step(model, made.config, feed, output)
                 result.step = "decode"
                 if more is not None:
-                    model(**_fed(more, FORMATS[given]))
+                    model(**fed(more, FORMATS[given]))
     except Stopped as stopped:
         result.stopped = str(stopped)
     except Exception as error:  # noqa: BLE001  # whatever it raises is the result
@@ -261,7 +261,7 @@ def inventory(made: Flowing, way: Way, short: Half, given: Half) -> tuple[Pair, 
     made.build.becomes(made.dtypes[way, short])
     trace = Trace(made.build.model)
     with trace.attention():
-        _attempt(made, given, trace)
+        attempt(made, given, trace)
     return trace.inventory()
 
 
@@ -284,7 +284,7 @@ class Casts:
         return tuple(InputCast(input=name, through=through, location=self.sites[name, through]) for name, through in ways)
 
 
-def _fed(feed: Mapping[str, Any], dtype: torch.dtype) -> Feed:
+def fed(feed: Mapping[str, Any], dtype: torch.dtype) -> Feed:
     """What floats as shadows in this dtype; the rest as it is, and fresh where a model may write into it."""
     return dict(_each(feed, dtype))
 
@@ -295,7 +295,7 @@ def _each(feed: Mapping[str, Any], dtype: torch.dtype) -> Iterator[tuple[str, An
         if isinstance(value, Tensor) and value.is_floating_point():
             made = like(value, dtype)
             made.fed = (key, (name,))
-            made.made = Site(code=key, dtype=name)
+            made.made = Site(module=key, dtype=name)
             yield key, made
         elif isinstance(value, Tensor) and not isinstance(value, Shadow):
             yield key, value.clone()

@@ -46,7 +46,22 @@ def pair(_: Any, __: Any, ___: set[str]) -> Iterator[Feed]:
 
 def fuyu(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     """Patches in a row."""
-    yield {"pixel_values": torch.randn(1, 4, config.num_channels * config.patch_size**2)}
+    yield {"pixel_values": torch.randn(1, 4, size(config, 3, "num_channels") * config.patch_size**2)}
+
+
+def rows(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+    """Patches, one after the other."""
+    yield {"pixel_values": torch.randn(4, config.patch_dim)}
+
+
+def filmed(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+    """Frames as large as what is laid over them."""
+    yield {"pixel_values": torch.randn(1, config.num_frames, 3, config.max_img_size, config.max_img_size)}
+
+
+def line(_: Any, __: Any, ___: set[str]) -> Iterator[Feed]:
+    """A line of a text."""
+    yield from ({"pixel_values": torch.randn(1, 3, height, 320)} for height in (48, 96))
 
 
 def positioned(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
@@ -141,6 +156,11 @@ SPECIAL: dict[str, Maker] = {
     "efficientloftr": pair,
     "lightglue": pair,
     "fuyu": fuyu,
+    "neomme": rows,
+    "pp_ocrv5_mobile_rec": line,
+    "pp_ocrv5_server_rec": line,
+    "pp_ocrv6_small_rec": line,
+    "pp_ocrv6_tiny_rec": line,
     "gemma4": positioned,
     "gemma4_unified": positioned,
     "gemma4_vision": positioned,
@@ -157,6 +177,7 @@ SPECIAL: dict[str, Maker] = {
     "molmo2": molmo2,
     "phi4_multimodal": crops,
     "perceiver": learnt,
+    "tvp": filmed,
     "seggpt": example,
 }
 """Each gives the picture; those that also give ids give everything."""

@@ -49,7 +49,7 @@ def shapes(model: Any, vision: Any) -> list[tuple[int, ...]]:
 
 def embedding(model: Any) -> nn.Module | None:
     """The layer that meets the patches: the first convolution of few channels, else the first matrix of a module named for patches."""
-    modules = list(model.named_modules())
+    modules = [(name, one) for name, one in model.named_modules() if "audio" not in name]
     conv = (one for _, one in modules if isinstance(one, (nn.Conv2d, nn.Conv3d)) and one.in_channels <= 4)  # noqa: PLR2004  # colours
     linear = (one for name, one in modules if isinstance(one, nn.Linear) and "patch_emb" in name)
     return next(conv, None) or next(linear, None)

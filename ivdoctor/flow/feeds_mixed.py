@@ -1,5 +1,6 @@
 """A picture (a video, a sound) and the text that has places for it."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +11,12 @@ from .feeds_vision import pictures
 
 Feed = dict[str, Any]
 
+ALONE = 4
+"""Pictures that are tried without a text."""
+
 
 def mixed(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
-    """Each picture with as many places as it has features, with tokens, with those of a decoder."""
+    """Each picture with as many places as it has features, or with words where pictures have no places; then pictures alone."""
     for floats in pictures(model, config, takes):
         if "input_ids" in floats or not takes & {"input_ids", "decoder_input_ids"}:
             yield floats
@@ -20,6 +24,8 @@ def mixed(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
         for tokens in with_tokens(model, config, floats, takes):
             for more in decoded(config, takes):
                 yield {**floats, **tokens, **more}
+    for floats in itertools.islice(pictures(model, config, takes), ALONE):
+        yield floats
 
 
 def with_tokens(model: Any, config: Any, floats: Feed, takes: set[str]) -> Iterator[Feed]:
@@ -30,7 +36,6 @@ def with_tokens(model: Any, config: Any, floats: Feed, takes: set[str]) -> Itera
         yield placed(config, takes, {kind: count})
     if count is None:  # it does not say, or has no places
         yield plain(config, takes)
-        yield {}
 
 
 def plain(config: Any, takes: set[str]) -> Feed:

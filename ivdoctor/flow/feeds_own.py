@@ -1,12 +1,14 @@
 """Families whose inputs are like no other's: by `model_type`, what is tried before the usual."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
-from .feeds_text import LENGTH, masked, started, tokens
-from .sizes import size
+from .feeds_sound import SAMPLES
+from .feeds_text import LENGTH, masked, tokens
+from .sizes import first_of, size
 
 Feed = dict[str, Any]
 Maker = Callable[[Any, Any, set[str]], Iterator[Feed]]
@@ -134,14 +136,27 @@ def transduced(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     """A spectrum, and the token before."""
     bands = size(config, 80, "num_mel_bins")
     feed = {"input_features": torch.randn(1, 128, bands), "attention_mask": torch.ones(1, 128, dtype=torch.long)}
-    more = {"decoder_input_ids": torch.tensor([[1]]), "use_decoder_cache": True}
-    yield {**feed, **more}
-    yield {**feed, **more, "prompt_ids": torch.zeros(1, dtype=torch.long)}
+    yield {**feed, "decoder_input_ids": torch.tensor([[1]])}
 
 
-def scripted(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
-    """A sentence with the first tokens of its translation."""
-    yield {**masked(tokens(config)), **started(config, takes)}
+def cut(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+    """A wave, where it ends, and text with as many places as its codes."""
+    frames = SAMPLES // (2 * math.prod(first_of(config, "upsampling_ratios") or [960]))  # the codec strides once more than it says
+    ids = torch.tensor([[4, 5, *[size(config, 11, "audio_token_id")] * frames, 6]])
+    wave = {"input_values": torch.randn(1, 1, SAMPLES), "input_values_cutoffs": torch.tensor([[SAMPLES]])}
+    yield {**masked(ids), **wave}
+
+
+def streamed(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+    """A token for every so many frames of a spectrum."""
+    frames = 128
+    ids = tokens(config, frames // size(config, 8, "audio_length_per_tok"))
+    yield {**masked(ids), "input_features": torch.randn(1, size(config, 128, "num_mel_bins"), frames)}
+
+
+def waved(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+    """A wave under the name of what a layer passes on."""
+    yield {"hidden_states": torch.randn(1, size(config, 1, "channels"), SAMPLES)}
 
 
 FAMILIES: dict[str, Maker] = {
@@ -149,6 +164,7 @@ FAMILIES: dict[str, Maker] = {
     "blip_2_qformer": queries,
     "clap": fused,
     "clvp": conditioned,
+    "csm": cut,
     "decision_transformer": episode,
     "dia": channels,
     "evolla": protein,
@@ -167,10 +183,10 @@ FAMILIES: dict[str, Maker] = {
     "patchtsmixer": patches,
     "patchtst": patches,
     "pocket_tts_audio_tokenizer_decoder": latents,
-    "seamless_m4t": scripted,
-    "seamless_m4t_v2": scripted,
     "splinter": questions,
     "time_series_transformer": series,
     "timesfm": forecast,
     "timesfm2_5": forecast,
+    "vibevoice_acoustic_tokenizer_encoder": waved,
+    "voxtral_realtime": streamed,
 }

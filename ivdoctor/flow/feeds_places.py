@@ -47,7 +47,9 @@ def words(config: Any, count: int) -> list[int]:
 
 def counted(model: Any, kind: str, floats: Feed) -> int | None:
     """How many places the model's own tower makes of it; 0 where it refuses it, None where the model does not say."""
-    owner = next((one for one in (model, getattr(model, "model", None)) if hasattr(one, GETTERS[kind])), None)
+    inner = getattr(model, "model", None)
+    owners = (model, inner, getattr(model, "encoder", None), getattr(inner, "encoder", None))
+    owner = next((one for one in owners if hasattr(one, GETTERS[kind])), None)
     if owner is None:
         return None
     getter = getattr(owner, GETTERS[kind])

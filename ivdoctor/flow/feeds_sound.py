@@ -1,6 +1,7 @@
 """Waves and their spectra; the text with places for them is in feeds_spoken."""
 
 import inspect
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,16 @@ from .sizes import first_of, number, parts, size
 
 Feed = dict[str, Any]
 
-MELS = ("num_mel_bins", "n_mels", "input_feat_per_channel", "feature_projection_input_dim", "num_mel_features", "input_feat_size", "input_dim", "feature_size")
+MELS = (
+    "num_mel_bins",
+    "n_mels",
+    "input_feat_per_channel",
+    "feature_projection_input_dim",
+    "num_mel_features",
+    "input_feat_size",
+    "input_dim",
+    "feature_size",
+)
 """How configurations name the number of bands of a spectrum."""
 
 SPECTRA = ("input_features", "audio_mel", "audio_input_features", "audio_features")
@@ -22,6 +32,9 @@ HIDDEN = ("audio_mel_mask",)
 
 SAMPLES = 9600
 """Of a wave: a fifth of a second and more at every rate, and a multiple of the strides of codecs."""
+
+STACKED = {"granite_speech5_encoder": 4}
+"""Frames in a row, by type, where no key says how many."""
 
 TIMES = (128, 400, 3000)
 """Frames of a spectrum."""
@@ -44,13 +57,14 @@ def heard(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     wave = next((one for one in WAVES if one in takes), "")
     spectrum = next((one for one in SPECTRA if one in takes), "")
     if wave and spectrum:
-        for waves, spectra in zip(_waves(wave, config), _spectra(spectrum, config), strict=False):
-            yield {**waves, **spectra, **_masked(model, takes, waves[wave].shape[-1], spectra[spectrum].shape[1])}
+        time = SAMPLES // math.prod(first_of(config, "downsampling_ratios") or [320])
+        both = {wave: torch.randn(1, 1, SAMPLES), spectrum: torch.randn(1, time, _bands(config))}
+        yield {**both, **_masked(model, takes, SAMPLES, time)}
     for feed in _waves(wave, config) if wave else ():
         if wave in ("input_values", "audio_values"):
             yield {**feed, **_masked(model, takes, feed[wave].shape[-1])}
-    for feed in _spectra(spectrum, config) if spectrum else ():
-        yield from masks(model, takes, feed, spectrum)
+    for feed, time in _spectra(spectrum, config) if spectrum else ():
+        yield from masks(model, takes, feed, time)
 
 
 def _waves(name: str, config: Any) -> Iterator[Feed]:
@@ -68,27 +82,31 @@ def _codec(config: Any) -> bool:
     return any(hasattr(part, name) for part in parts(config) for name in names)
 
 
-def _spectra(name: str, config: Any) -> Iterator[Feed]:
-    """Time x bands or bands x time."""
-    bands = size(config, 128, *MELS)
+def _spectra(name: str, config: Any) -> Iterator[tuple[Feed, int]]:
+    """Time x bands or bands x time, and how much time that is."""
+    bands = _bands(config)
     upright = str(getattr(config, "model_type", "")).startswith(UPRIGHT)
     positions = size(config, 0, "max_source_positions")
     full = 2 * positions if positions else TIMES[-1]
-    tall = [(1, bands, time) for time in dict.fromkeys((full, *TIMES))]
-    long = [(1, time, bands) for time in TIMES]
+    tall = [((1, bands, time), time) for time in dict.fromkeys((full, *TIMES))]
+    long = [((1, time, bands), time) for time in TIMES]
     first, second = (tall, long) if upright else (long, tall)
-    for shape in (*first[:1], *second[:1], *first[1:], *second[1:]):
-        yield {name: torch.randn(*shape)}
-    for other in (80, 128, 160, 320):
-        if other != bands:
-            yield {name: torch.randn(1, TIMES[0], other)}
-            yield {name: torch.randn(1, other, TIMES[-1])}
+    more = [((1, TIMES[0], other), TIMES[0]) for other in (80, 128, 160, 320) if other != bands]
+    for shape, time in (*first[:1], *second[:1], *first[1:], *second[1:], *more):
+        yield {name: torch.randn(*shape)}, time
 
 
-def masks(model: Any, takes: set[str], feed: Feed, name: str) -> Iterator[Feed]:
+def _bands(config: Any) -> int:
+    """Of a spectrum, with those of its neighbours in time that are stacked upon it."""
+    stacked = size(config, 1, "num_stacked_frames")
+    for kind, frames in STACKED.items():
+        if any(str(getattr(part, "model_type", "")) == kind for part in parts(config)):
+            stacked = frames
+    return stacked * size(config, 128, *MELS)
+
+
+def masks(model: Any, takes: set[str], feed: Feed, time: int) -> Iterator[Feed]:
     """With the mask that its feature extractor gives, then without."""
-    shape = feed[name].shape
-    time = max(shape[1:]) if shape[1] in TIMES or shape[2] in TIMES else shape[2]
     full = {**feed, **_masked(model, takes, time)}
     usual = [one for one in MASKS if one in takes and one != "attention_mask"]
     if "attention_mask" in takes and "input_ids" not in takes and "decoder_input_ids" not in takes:

@@ -57,6 +57,7 @@ def texts(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     for feed in ({**masked(ids), **more}, {"input_ids": ids, **more}):
         yield {**feed, **start} if both else feed
     yield {**masked(ids), **({} if both else start)}
+    yield {**masked(ids), **more, **(start if both else {}), "use_cache": False}
     longer = tokens(config, 8 * LENGTH)
     yield {**masked(longer), **boxed(config, takes, longer)}
 
@@ -125,5 +126,6 @@ def encoded(model: Any, takes: set[str], feed: Feed, output: Any) -> Feed:
     from transformers.modeling_outputs import BaseModelOutput
 
     found = BaseModelOutput(last_hidden_state=hidden)
-    found.attention_mask = getattr(output, "encoder_attention_mask", None)  # some ask for the mask of what the encoder has left
+    found.attention_mask = getattr(output, "encoder_attention_mask", None)  # some ask for the mask of what the encoder has left,
+    found.router_logits = getattr(output, "encoder_router_logits", None)  # and some for what its routers said
     return {"encoder_outputs": found}

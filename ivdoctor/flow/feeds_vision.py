@@ -1,6 +1,6 @@
 """Pictures and videos: shapes that families give them, the likeliest first."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -37,8 +37,13 @@ def pictures(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
         yield from gridded(model, vision, takes, name)
     if "spatial_shapes" in takes:
         yield from packed(model, vision, takes, name)
+    likely, others = [], []
     for side in sides(vision):
-        yield from shaped(name, config, takes, (channels(vision), *side))
+        first, *rest = shaped(name, config, takes, (channels(vision), *side))
+        likely.append(first)
+        others += rest
+    for make in [*likely, *others]:
+        yield make()
 
 
 def seeing(config: Any) -> Any:
@@ -54,7 +59,7 @@ def channels(vision: Any) -> int:
 
 def sides(vision: Any) -> list[tuple[int, int]]:
     """Height and width: as the configuration says, then as is usual."""
-    value = None if getattr(vision, "backbone_config", None) is not None else first_of(vision, "image_size", "input_size", "img_size", "image_resolution", "resolution")
+    value = first_of(vision, "image_size", "input_size", "img_size", "max_img_size", "image_resolution", "resolution")
     if isinstance(value, dict):
         value = [value.get("height") or value.get("shortest_edge"), value.get("width") or value.get("shortest_edge")]
     if isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(one, int) for one in value):  # noqa: PLR2004  # height and width
@@ -62,30 +67,32 @@ def sides(vision: Any) -> list[tuple[int, int]]:
     else:
         side = number(value, 0)
         said = [(side, side)] if side else []
-    return list(dict.fromkeys([*said, *((one, one) for one in SIDES)]))
+    usual = [(one, one) for one in SIDES]
+    if getattr(vision, "backbone_config", None) is not None and getattr(vision.backbone_config, "depths", None):
+        return list(dict.fromkeys([usual[0], *said, *usual]))  # the size is the backbone's, and stages take any
+    return list(dict.fromkeys([*said, *usual]))
 
 
-def shaped(name: str, config: Any, takes: set[str], shape: tuple[int, ...]) -> Iterator[Feed]:
-    """One picture, frames, tiles, pictures in a row."""
+def shaped(name: str, config: Any, takes: set[str], shape: tuple[int, ...]) -> list[Callable[[], Feed]]:
+    """One picture, frames, tiles, pictures in a row; the likeliest first."""
+
+    def one(*before: int, **more: Callable[[], torch.Tensor]) -> Callable[[], Feed]:
+        return lambda: {name: torch.randn(*before, *shape), **{key: make() for key, make in more.items()}}
+
     frames = number(first_of(config, *FRAMES), 0)
     if "aspect_ratio_ids" in takes:
-        yield tiled(name, config, takes, shape)
-    elif "image_sizes" in takes:
-        sizes = torch.tensor([shape[1:]])
-        yield {name: torch.randn(1, *shape)}
-        yield from ({name: torch.randn(*before, *shape), "image_sizes": sizes} for before in ((1,), (1, 5), (1, 1)))
-    elif "pixel_attention_mask" in takes:
-        yield {name: torch.randn(1, 1, *shape), "pixel_attention_mask": torch.ones(1, 1, *shape[1:], dtype=torch.long)}
-    elif name.endswith("videos"):
-        yield from ({name: torch.randn(1, count, *shape)} for count in dict.fromkeys((frames or 2, 2, 8, 16)))
-    elif frames:
-        yield {name: torch.randn(1, frames, *shape)}
-        yield {name: torch.randn(1, *shape)}
-    else:
-        yield from ({name: torch.randn(*before, *shape)} for before in ((1,), (1, 1), (1, 2)))
+        return [lambda: tiled(name, config, shape)]
+    if "image_sizes" in takes:
+        sizes = {"image_sizes": lambda: torch.tensor([shape[1:]])}
+        return [one(1), *(one(*before, **sizes) for before in ((1,), (1, 5), (1, 1)))]
+    if "pixel_attention_mask" in takes:
+        return [one(1, 1, pixel_attention_mask=lambda: torch.ones(1, 1, *shape[1:], dtype=torch.long))]
+    if name.endswith("videos"):
+        return [one(1, count) for count in dict.fromkeys((frames or 2, 2, 8, 16))]
+    return [one(1, frames), one(1)] if frames else [one(1), one(1, 1), one(1, 2)]
 
 
-def tiled(name: str, config: Any, takes: set[str], shape: tuple[int, ...]) -> Feed:
+def tiled(name: str, config: Any, shape: tuple[int, ...]) -> Feed:
     """One picture in one tile of the four that it may have."""
     tiles = number(first_of(config, "max_num_tiles"), 4)
     mask = torch.zeros(1, 1, tiles, dtype=torch.long)

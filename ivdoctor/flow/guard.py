@@ -13,14 +13,26 @@ from typing import Any
 from ..text import say
 from .world import Stopped
 
-OWN = tuple(os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")) + ("/proc/", "/sys/", "/dev/")
+OWN = (*(os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")), "/proc/", "/sys/", "/dev/")
 CODE = (".py", ".pyc", ".so", ".pyd")
 MOST = 20
 """Files that are named."""
 
 REFUSED = frozenset(
     {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"}
-    | {"os.remove", "os.rename", "os.rmdir", "os.truncate", "os.chmod", "os.chown", "os.link", "os.symlink", "os.kill", "shutil.rmtree", "urllib.Request"}
+    | {
+        "os.remove",
+        "os.rename",
+        "os.rmdir",
+        "os.truncate",
+        "os.chmod",
+        "os.chown",
+        "os.link",
+        "os.symlink",
+        "os.kill",
+        "shutil.rmtree",
+        "urllib.Request",
+    }
 )
 """What a model's code has no reason to do while it is looked at; an audit hook is a fence and no prison."""
 

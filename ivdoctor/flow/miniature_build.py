@@ -65,7 +65,7 @@ def small_of(cls: Any, config: Any) -> Small:
         raise Absent(say("cut as hard as it can be it still has {count} million parameters", count=size // 10**6))
     torch.manual_seed(SEED)
     small = Small(cls=cls, config=config, weights={name: _finite(one) for name, one in cls(config).state_dict().items()}, feed={})
-    model = small.loaded("fp32")
+    model = small.model("loaded", "fp32")
     torch.manual_seed(SEED)
     outputs: list[Any] = []
 
@@ -107,10 +107,10 @@ def _shorter(feed: Feed, attempt: Callable[[Feed], None]) -> Feed:
 def _pass(small: Small) -> float:
     """Seconds of one."""
     began = time.monotonic()
-    small.run(small.loaded("fp32"), "fp32")
+    small.run(small.model("loaded", "fp32"), "fp32")
     return time.monotonic() - began
 
 
 def _finite(tensor: Tensor) -> Tensor:
     """What a constructor left as it found it may be anything."""
-    return tensor.nan_to_num(0.0, 0.0, 0.0).clone() if tensor.is_floating_point() else tensor.clone()
+    return tensor.nan_to_num_(0.0, 0.0, 0.0) if tensor.is_floating_point() else tensor

@@ -80,8 +80,6 @@ class Small:
     """The monotonic clock's time after which nothing more is run."""
     models: dict[Half, nn.Module] = field(default_factory=dict)
     """As loaded, by format; made when they are asked for."""
-    casts: dict[Half, nn.Module] = field(default_factory=dict)
-    """Cast, by format, where they are small enough to be kept."""
     came: dict[str, str] = field(default_factory=dict)
     """In one line what came of each cell that was run, by its case."""
 
@@ -90,22 +88,24 @@ class Small:
         """Whether any input floats."""
         return any(_floats(self.feed))
 
+    @property
+    def large(self) -> bool:
+        """Whether it is not kept in every format at once."""
+        return sum(one.numel() for one in self.weights.values()) > FEW
+
     def loaded(self, dtype: Half) -> nn.Module:
-        """As `from_pretrained(dtype=)` leaves it; shared, so nobody may change it."""
+        """As `from_pretrained(dtype=)` leaves it; shared, so nobody may change it or run it."""
         if dtype not in self.models:
+            if self.large:
+                self.models = {short: one for short, one in self.models.items() if short == "fp32"}
             self.models[dtype] = loaded_with(self.cls, self.config, self.weights, torch_dtype(dtype))
         return self.models[dtype]
 
     def model(self, way: str, dtype: Half) -> nn.Module:
-        """Loaded in this format, or loaded in fp32 and cast; shared, so nobody may change it."""
+        """Loaded in this format, or loaded in fp32 and cast; a new one, for a model may keep what a pass has computed."""
         if way == "loaded":
-            return self.loaded(dtype)
-        if dtype not in self.casts:
-            made = copy.deepcopy(self.loaded("fp32")).to(torch_dtype(dtype))
-            if sum(one.numel() for one in self.weights.values()) > FEW:
-                return made
-            self.casts[dtype] = made
-        return self.casts[dtype]
+            return copy.deepcopy(self.loaded(dtype))
+        return copy.deepcopy(self.loaded("fp32")).to(torch_dtype(dtype))
 
     def run(self, model: nn.Module, dtype: Half, call: Call = plain) -> Ran:
         """With the inputs' floats in this format."""
@@ -188,7 +188,7 @@ def flowed(cell: Flowed, model: nn.Module, small: Small) -> Flowed:
         return replace(cell, message=told(ran.error))
     watching = LastFunction()
     with watching:  # a second time, for watching every run would double its cost
-        small.run(model, cell.input)
+        small.run(small.model(cell.way, cell.model), cell.input)
     site = replace(located(ran.error, model), op=OPERATORS.get(watching.name, f"torch.{watching.name}") if watching.name else "")
     return replace(cell, status="raised", step=ran.step, error=type(ran.error).__name__, message=message(ran.error), location=_seen(site))
 

@@ -1,6 +1,5 @@
 """Remedies for the cells of a miniature that raised, each really applied."""
 
-import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,7 +61,7 @@ def _by_runs(small: Small, cell: Flowed) -> Iterator[Remedy]:
 
         def cast_model() -> Iterator[Trial]:
             """`model = model.to(pixel_values.dtype)`."""
-            model = copy.deepcopy(small.model(cell.way, cell.model)).to(torch_dtype(cell.input))
+            model = small.model(cell.way, cell.model).to(torch_dtype(cell.input))
             yield from _ran("cast-model", cell, cell.input, small.run(model, cell.input))
 
         yield cast_model

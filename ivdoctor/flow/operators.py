@@ -12,17 +12,22 @@ view: another look at the same memory, any dtype. write: into an argument, which
 tensor's shape alone. copy: to another dtype. gather and put: by index, whose masks count. data: gives a number to Python. compute: the rest.
 """
 
-LIKE = frozenset(
-    {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "randint_like", "randn", "rand"}
-    | {"new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided"}
-)
-DATA = frozenset({"_local_scalar_dense", "item", "equal", "is_nonzero"})
-GATHER = frozenset({"index", "_unsafe_index"})
-PUT = frozenset({"index_put", "index_put_", "_unsafe_index_put", "_index_put_impl_", "_index_put_impl"})
-COMPLEX = frozenset({"view_as_complex"})
-"""Views that not every dtype has."""
-RESHAPED = frozenset({"_unsafe_view", "_reshape_copy", "clone", "lift_fresh_copy", "contiguous", "repeat", "flip", "roll"})
-"""They move what is there, in any dtype."""
+NAMES: dict[Kind, tuple[str, ...]] = {
+    "like": (
+        *("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "randint_like"),
+        *("new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided"),
+    ),
+    "data": ("_local_scalar_dense", "item", "equal", "is_nonzero"),
+    "gather": ("index", "_unsafe_index"),
+    "put": ("index_put", "index_put_", "_unsafe_index_put", "_index_put_impl_", "_index_put_impl"),
+    "copy": ("_to_copy",),
+    "view": ("_unsafe_view", "_reshape_copy", "clone", "lift_fresh_copy", "contiguous", "repeat", "flip", "roll"),
+    "compute": ("view_as_complex",),
+}
+"""What their schema does not tell: copies that move what is there in any dtype, and a view that not every dtype has."""
+
+NAMED: dict[str, Kind] = {name: kind for kind, names in NAMES.items() for name in names}
+
 SILENT = frozenset({"empty", "empty_strided", "empty_like", "new_empty", "new_empty_strided"})
 """They leave memory as it was: for integers that would be an index into nowhere."""
 
@@ -62,23 +67,11 @@ def operator(func: Any) -> Operator:
 
 
 def _kind(func: Any, schema: Any, base: str, writes: bool) -> Kind:
-    if base in PUT:
-        return "put"
+    named = NAMED.get(base)
+    if named in {"put", "gather", "data", "copy"} or (named is not None and not writes):
+        return named
     if writes:
         return "write"
-    if base == "_to_copy":
-        return "copy"
-    if base in GATHER:
-        return "gather"
-    if base in DATA:
-        return "data"
-    takes = any("Tensor" in str(one.type) for one in schema.arguments)
-    if not takes:
+    if not any("Tensor" in str(one.type) for one in schema.arguments):
         return "factory"
-    if base in LIKE:
-        return "like"
-    if base in RESHAPED:
-        return "view"
-    if base not in COMPLEX and (any(one.alias_info is not None for one in schema.returns) or func.is_view):
-        return "view"
-    return "compute"
+    return "view" if func.is_view or any(one.alias_info is not None for one in schema.returns) else "compute"

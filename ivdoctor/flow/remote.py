@@ -28,6 +28,10 @@ PARTS = 2
 """Of a reference: a file and a class in it."""
 
 
+class Misfit(Exception):  # it is an outcome
+    """The repository's own code does not run with the installed transformers, in one line; this comes before any word on dtypes."""
+
+
 @contextlib.contextmanager
 def apart() -> Iterator[str]:
     """A folder for the copies transformers makes of such code, in place of the user's own cache; gone afterwards, and the modules with it."""
@@ -51,7 +55,8 @@ def repository(transformers: Any, asked: Asked, raw: dict[str, Any]) -> tuple[An
     Configuration and classes of the repository's own.
 
     Raises:
-        Absent: its code does not fit this transformers, wants a package that is not here, or lies in another repository.
+        Misfit: it cannot be imported with this transformers, or wants a package that is not here.
+        Absent: it lies in another repository, or is none.
     """
     from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
@@ -70,18 +75,11 @@ def repository(transformers: Any, asked: Asked, raw: dict[str, Any]) -> tuple[An
             if head in names and head.startswith("AutoModel")
         ]
     except Exception as error:
-        raise Absent(misfit(transformers, error, folder)) from error
+        raise Misfit(told_of(error, folder)) from error
     if not found:
         raise Absent(say("its configuration names no model"))
     wanted = raw.get("architectures") or ()
     return config, sorted(dict.fromkeys(found), key=lambda cls: cls.__name__ not in wanted)
-
-
-def misfit(transformers: Any, error: BaseException, folder: str) -> str:
-    """In one line; this comes before any word on dtypes."""
-    return say(
-        "the repository's own code does not fit transformers {version}: {error}", version=transformers.__version__, error=told_of(error, folder)
-    )
 
 
 def is_remote(cls: type) -> bool:

@@ -9,6 +9,9 @@ PLAUSIBLE = 1
 """What a shadow says when it is asked for a number: true as a mask, a duration of one, an index that is there."""
 
 
+CPU = torch.device("cpu")
+
+
 class Shadow(Tensor):
     """
     Looks like a tensor on the CPU to whoever asks for its dtype, shape, strides or device.
@@ -21,19 +24,19 @@ class Shadow(Tensor):
     made: Any = None
     """What gave it its dtype, where the world traces."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl  # noqa: SLF001  # the documented way out of torch functions
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # noqa: SLF001  # the documented way out of torch functions
 
     @staticmethod
-    def __new__(cls, size: Any, stride: Any, dtype: torch.dtype) -> "Shadow":
+    def __new__(cls: Any, size: Any, stride: Any, dtype: torch.dtype) -> "Shadow":  # noqa: PYI034  # torch makes it
         """Costs a few microseconds and no memory of the tensor's size."""
-        made: Shadow = Tensor._make_wrapper_subclass(cls, size, strides=stride, dtype=dtype, device="cpu")  # type: ignore[attr-defined]  # noqa: SLF001
+        made: Shadow = Tensor._make_wrapper_subclass(cls, size, strides=stride, dtype=dtype, device=CPU)  # noqa: SLF001
         return made
 
     def __init__(self, *_: Any) -> None:
         """Everything was said to `__new__`."""
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         """Outside a world only what touches no numbers is answered."""
         if func is torch.ops.aten.detach.default:
             return like(args[0])
@@ -55,7 +58,7 @@ class Shadow(Tensor):
         memo[id(self)] = made = like(self)
         return made
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:  # noqa: ARG002  # torch's own signature
+    def __repr__(self) -> str:  # type: ignore[override]
         """For tracebacks and debuggers."""
         return f"Shadow({'x'.join(map(str, self.shape))}, {str(self.dtype).removeprefix('torch.')})"
 

@@ -77,7 +77,7 @@ def shrunk(config: dict[str, Any], level: str) -> dict[str, Any]:
 
 def _cut(config: dict[str, Any], level: str) -> dict[str, Any]:
     """A configuration and those inside it."""
-    found = {key: _cut(value, level) if isinstance(value, dict) else value for key, value in config.items() if key not in _dropped(config)}
+    found = {key: _inner(value, level) if isinstance(value, dict) else value for key, value in config.items() if key not in _dropped(config)}
     found |= fewer(config)
     _shared(found)
     if level != "thin":
@@ -93,6 +93,13 @@ def _dropped(config: dict[str, Any]) -> tuple[str, ...]:
     """Stages stay as many as they were."""
     staged = any(isinstance(config.get(name), list) for name in ("depths", "layer_depths"))
     return ("quantization_config",) if staged else DROPPED
+
+
+def _inner(config: dict[str, Any], level: str) -> dict[str, Any]:
+    """One inside another, with what its own family needs."""
+    found = _cut(config, level)
+    more: More = OWN.get(str(config.get("model_type", "")), {})
+    return merged(found, more(found, level) if callable(more) else more, 0)
 
 
 def _shared(config: dict[str, Any]) -> None:
@@ -138,7 +145,7 @@ def _mixed(config: dict[str, Any]) -> dict[str, int]:
 
 def tower(config: dict[str, Any]) -> None:
     """An encoder of two heads and four patches a side, in place."""
-    for width, heads in WIDTHS if "vocab_size" not in config else ():
+    for width, heads in () if _speaks(config) else WIDTHS:
         if isinstance(config.get(width), int) and isinstance(config.get(heads), int):
             config |= {key: 64 for key in FOLLOW if config.get(key) == config[width]}
             config |= {width: 64, heads: 2} | {key: 2 for key in ("num_key_value_heads",) if config.get(key)}

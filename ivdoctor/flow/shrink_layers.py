@@ -47,7 +47,12 @@ LAST = ("num_kv_shared_layers",)
 SOURCES = ("kv_source_layers",)
 """Lists that name for every layer the one it takes something from."""
 
-PERIODS = {"attn_layer_period": "attn_layer_offset", "expert_layer_period": "expert_layer_offset", "decoder_sparse_step": "", "moe_layer_interval": ""}
+PERIODS = {
+    "attn_layer_period": "attn_layer_offset",
+    "expert_layer_period": "expert_layer_offset",
+    "decoder_sparse_step": "",
+    "moe_layer_interval": "",
+}
 """Every so many layers one is of another kind, counted from an offset: by default the last of the period."""
 
 OTHER = ("target_layer_ids",)

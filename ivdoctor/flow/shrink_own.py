@@ -15,11 +15,60 @@ def adapted(config: dict[str, Any], _: str) -> dict[str, Any]:
     return {"adaptor_config": {"hidden_size": width}}
 
 
+def listened(config: dict[str, Any], _: str) -> dict[str, Any]:
+    """A head upon a tower."""
+    return {"head_config": {"audio_hidden_size": config["audio_config"]["hidden_size"]}}
+
+
+def flowing(config: dict[str, Any], _: str) -> dict[str, Any]:
+    """A head that makes sound of what the language model says."""
+    return {"flow_head_config": {"condition_dim": config["hidden_size"]}}
+
+
+def crossed(config: dict[str, Any], _: str) -> dict[str, Any]:
+    """A decoder that looks at an encoder of another width."""
+    return {"decoder_config": {"cross_hidden_size": config["encoder_config"]["hidden_size"]}}
+
+
+def even(config: dict[str, Any], _: str) -> dict[str, Any]:
+    """An encoder of the decoder's width."""
+    decoder = config["decoder_config"]
+    return {"encoder_config": {"hidden_size": decoder["hidden_size"], "num_attention_heads": decoder["num_attention_heads"]}}
+
+
+def doubled(config: dict[str, Any], _: str) -> dict[str, Any]:
+    """A codec that quantizes two encoders' widths together."""
+    return {"quantization_dim": 2 * config["hidden_size"], "semantic_model_config": {"output_hidden_size": config["hidden_size"]}}
+
+
+def backed(config: dict[str, Any], _: str) -> dict[str, Any]:
+    """A decoder of codebooks upon the language model."""
+    return {"depth_decoder_config": {"backbone_hidden_size": config["hidden_size"]}}
+
+
+def cycled(config: dict[str, Any], _: str) -> dict[str, Any]:
+    """As many layers as the cycle of kinds has."""
+    return {"num_hidden_layers": len(config["block_types"]), "lru_width": config["hidden_size"]}
+
+
 OWN: dict[str, Any] = {
     "blt": bytewise,
+    "canary": even,
+    "clvp": {"projection_dim": 256, "text_config": {"projection_dim": 256}, "speech_config": {"projection_dim": 256}},
+    "csm": backed,
+    "dia": crossed,
     "fun_asr_nano": adapted,
+    "gradium_phonon_tts": flowing,
     "hrm_text": {"num_hidden_layers": 8, "num_layers_per_stack": 1},
     "lilt": {"hidden_size": 384, "num_attention_heads": 6},
+    "mamba2": {"hidden_size": 256, "num_heads": 8, "head_dim": 64, "expand": 2},
+    "nemotron3_diarization": listened,
+    "neucodec": doubled,
+    "xcodec2": doubled,
+    "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid", "linear_attention", "hybrid"]},
+    "pocket_tts": flowing,
+    "recurrent_gemma": cycled,
+    "rwkv": {"hidden_size": 64, "attention_hidden_size": 64, "intermediate_size": 128},
     "reformer": {"hidden_size": 256, "num_attention_heads": 4},
     "switch_transformers": {"num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1},
 }

@@ -7,19 +7,25 @@ Config = dict[str, Any]
 RESNET = {"model_type": "resnet", "depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 24, 32], "embedding_size": 8}
 
 
-def chameleon(_: Config, level: str) -> Config:
+def chameleon(config: Config, level: str) -> Config:
     """As many names as there are codes."""
+    if level == "thin":
+        return {}
+    config["vocabulary_map"] = {}  # what is given is merged into it
     letters = str.maketrans("0123456789", "ABCDEFGHIJ")
     names = {f"IMGIMG{str(code).translate(letters)}Z": 20 + code for code in range(64)}
     vq = {"num_embeddings": 64, "base_channels": 32, "resolution": 64, "num_res_blocks": 1}
-    return {"vocabulary_map": {"<image>": 19, **names}, "vq_config": vq} if level != "thin" else {}
+    return {"vocabulary_map": {"<image>": 19, **names}, "image_token_id": 19, "vq_config": vq}
 
 
-def emu3(_: Config, level: str) -> Config:
+def emu3(config: Config, level: str) -> Config:
     """As many names as there are codes."""
+    if level == "thin":
+        return {}
+    config["vocabulary_map"] = {}  # what is given is merged into it
     names = {f"<|visual token {code:06d}|>": 20 + code for code in range(64)}
-    vq = {"codebook_size": 64, "base_channels": 32, "num_res_blocks": 1}
-    return {"vocabulary_map": {"<image>": 18, "<|extra_200|>": 19, **names}, "vq_config": vq} if level != "thin" else {}
+    vq = {"codebook_size": 64, "base_channels": 32, "num_res_blocks": 1, "hidden_size": 128, "num_attention_heads": 1}
+    return {"vocabulary_map": {"<image>": 18, "<|extra_200|>": 19, **names}, "image_token_id": 18, "vq_config": vq}
 
 
 def aria(config: Config, _: str) -> Config:
@@ -29,7 +35,67 @@ def aria(config: Config, _: str) -> Config:
     return {"projector_patch_to_query_dict": {side * side: 16}}
 
 
+def depth_pro(config: Config, level: str) -> Config:
+    """A small patch, and hooks in the layers that are left."""
+    layers = config["patch_model_config"]["num_hidden_layers"]
+    found: Config = {"intermediate_hook_ids": [layers - 1, 0]}
+    if level == "tiny":
+        found |= {"patch_size": 64, "fusion_hidden_size": 32, "intermediate_feature_dims": [32, 32], "scaled_images_feature_dims": [32, 32, 32]}
+    return found
+
+
+def dots3_note(config: Config, level: str) -> Config:
+    """The adapter is as wide as its two ends."""
+    width = config["text_config"]["hidden_size"]
+    vision = config["vision_config"]
+    audio = {"adapter_input_size": config["audio_config"]["hidden_size"], "adapter_out_dim": width}
+    return {"vision_config": {"adapter_in_dim": vision["hidden_size"], "adapter_out_dim": width}, "audio_config": audio} if level != "thin" else {}
+
+
+def florence2(config: Config, level: str) -> Config:
+    """A narrow tower that ends as wide as the language model."""
+    if level != "tiny":
+        return {}
+    tower = {"embed_dim": [16, 32, 48, 64], "num_heads": [2, 2, 2, 2], "num_groups": [2, 2, 2, 2], "window_size": 4}
+    return {"vision_config": {**tower, "projection_dim": config["text_config"]["d_model"]}}
+
+
+def perception(config: Config, _: str) -> Config:
+    """The width is said twice."""
+    vision = config["vision_config"]
+    return {"vision_config": {"model_args": {"embed_dim": vision["hidden_size"]}}} if vision.get("hidden_size") else {}
+
+
+def pi0(config: Config, level: str) -> Config:
+    """The projector of the model inside follows its language model."""
+    width = config["vlm_config"]["text_config"]["hidden_size"]
+    return {"vlm_config": {"projection_dim": width, "hidden_size": width, "vision_config": {"projection_dim": width}}} if level != "thin" else {}
+
+
+def few_queries(_: Config, level: str) -> Config:
+    """No more queries than a small picture has places."""
+    return {"num_queries": 10} if level == "tiny" else {}
+
+
+KOSMOS = {"layers": 2, "embed_dim": 128, "ffn_dim": 128, "attention_heads": 4}
+
 OWN: dict[str, Any] = {
+    "depth_pro": depth_pro,
+    "dots3_note": dots3_note,
+    "florence2": florence2,
+    "perception_lm": perception,
+    "pi0": pi0,
+    "lw_detr": few_queries,
+    "rf_detr": few_queries,
+    "kosmos-2": {"text_config": KOSMOS},
+    "kosmos-2.5": {"text_config": KOSMOS},
+    "mistral_large4": {"text_config": {"kv_source_layers": None, "indexer_types": None}},
+    "ovis2": {"hidden_size": "width"},
+    "pp_ocrv5_mobile_rec": {"hidden_size": 120, "num_attention_heads": 8},
+    "t5gemma2": {"encoder": {"mm_tokens_per_image": 4}},
+    "tvp": {"num_frames": 2, "max_img_size": 64, "visual_prompt_size": 8},
+    "t5gemma2_encoder": {"mm_tokens_per_image": 4},
+    "uvdoc": {"backbone_config": {"depths": [1, 1, 1, 3, 3, 3]}},
     "aria": aria,
     "chameleon": chameleon,
     "emu3": emu3,
@@ -44,7 +110,13 @@ OWN: dict[str, Any] = {
     "inkling_mm_model": {"vision_config": {"text_hidden_size": "width"}, "audio_config": {"text_hidden_size": "width"}},
     "molmo2": {"adapter_config": {"vision_feature_layer": [1, 0], "vit_layers": [1, 0]}},
     "mllama": {
-        "vision_config": {"hidden_size": 64, "attention_heads": 2, "num_global_layers": 1, "intermediate_size": 128, "intermediate_layers_indices": [0, 1]}
+        "vision_config": {
+            "hidden_size": 64,
+            "attention_heads": 2,
+            "num_global_layers": 1,
+            "intermediate_size": 128,
+            "intermediate_layers_indices": [0, 1],
+        }
         | {"vision_output_dim": 192},
         "text_config": {"cross_attention_layers": [1]},
     },

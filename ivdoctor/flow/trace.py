@@ -105,5 +105,5 @@ class Trace:
 
 
 def kind(tensor: Tensor) -> str:
-    """torch's name of its dtype."""
+    """Torch's name of its dtype."""
     return str(tensor.dtype).removeprefix("torch.")

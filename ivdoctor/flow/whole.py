@@ -5,7 +5,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from ..facts import SHORT_NAME, Asked, Flow, Flowed, Half
+import torch
+
+from ..facts import SHORT_NAME, Asked, Flow, Flowed, Half, release
 from ..modelfiles import Unreadable, name_of, read_config
 from ..modelfiles.parts import dtype_of, parts_of, quantization_of
 from ..probe import Absent
@@ -14,11 +16,14 @@ from ..trials.load import OFFLINE, told_of
 from .cells import Flowing, NoFeed, cells_of, flowing, inventory, unfit
 from .classes import classes_of
 from .guard import confined, opened, within
-from .remote import apart, is_remote, misfit, repository
+from .remote import Misfit, apart, is_remote, repository
 from .world import Stopped, World
 
 SECONDS = 150.0
 """For everything: building, finding inputs, all cells."""
+
+OLDEST = (2, 4)
+"""Of torch: the switches of autocast take a device, and a dispatch mode sees every operator."""
 
 MOST_LAYERS = 10_000
 """Of one part; modules are made one by one even without data."""
@@ -32,6 +37,8 @@ def whole(asked: Asked) -> Flow:
     """See `flow_of`."""
     raw = _config(asked.model)
     os.environ.update(OFFLINE)
+    if release(torch.__version__) < OLDEST:
+        raise Absent(say("the flow needs torch {needed} or newer, and this is {version}", needed="2.4", version=torch.__version__))
     try:
         transformers: Any = import_module("transformers")
     except ImportError as error:
@@ -39,8 +46,13 @@ def whole(asked: Asked) -> Flow:
     transformers.logging.set_verbosity_error()
     if not (asked.trust_remote_code and raw.get("auto_map")):
         return _whole(transformers, asked, raw)
-    with apart() as folder, confined(folder):
-        return _whole(transformers, asked, raw)
+    try:
+        with apart() as folder, confined(folder):
+            return _whole(transformers, asked, raw)
+    except Misfit as error:
+        names = [one for one in raw.get("architectures") or () if isinstance(one, str)]
+        library = f"transformers {transformers.__version__}"
+        return Flow(model=name_of(asked.model), architecture=names[0] if names else "", library=library, inputs="", misfit=str(error))
 
 
 def _whole(transformers: Any, asked: Asked, raw: dict[str, Any]) -> Flow:
@@ -50,7 +62,7 @@ def _whole(transformers: Any, asked: Asked, raw: dict[str, Any]) -> Flow:
     with opened() as reads:
         made = bounded(lambda: _first(classes, config, world, library), SECONDS, library)
         cells = bounded(lambda: cells_of(made), SECONDS, library)
-        short, given = judged(asked, raw)
+        short, given = paired(asked, raw, cells)
         pairs = bounded(lambda: inventory(made, "loaded", short, given), SECONDS, library)
     return Flow(
         model=name_of(asked.model),
@@ -110,9 +122,9 @@ def _first(classes: list[Any], config: Any, world: World, library: str) -> Flowi
     for cls in classes[:3]:
         try:
             return flowing(cls, config, world)
-        except Exception as error:  # noqa: BLE001  # the next one
+        except Exception as error:  # the next one
             if is_remote(cls) and not isinstance(error, NoFeed):
-                raise Absent(misfit(import_module("transformers"), error, "")) from error
+                raise Misfit(unfit(error)) from error
             reason = reason or f"{cls.__name__}: {unfit(error)}"
     raise Absent(say("{library} does not carry it through even in fp32: {reason}", library=library, reason=reason))
 
@@ -133,7 +145,15 @@ def bounded(call: Callable[[], Any], seconds: float, library: str) -> Any:
         raise Absent(say("{library} cannot build it: {reason}", library=library, reason=type(error).__name__)) from error
 
 
-def judged(asked: Asked, raw: dict[str, Any]) -> tuple[Half, Half]:
-    """The cell that was asked about: the configuration's own dtype where none was named, and what processors emit."""
+def paired(asked: Asked, raw: dict[str, Any], cells: tuple[Flowed, ...]) -> tuple[Half, Half]:
+    """
+    The cell whose operators are listed: the one that is judged.
+
+    Where nobody named the inputs' dtype and processors' float32 raises, it is the one with the inputs cast, which is what will be run.
+    """
     own = dtype_of(raw) or next(filter(None, map(dtype_of, parts_of(raw))), "float32")
-    return (SHORT_NAME.get(own, "fp32") if asked.dtype == "auto" else asked.dtype), asked.input_dtype or "fp32"
+    short = SHORT_NAME.get(own, "fp32") if asked.dtype == "auto" else asked.dtype
+    if asked.input_dtype is not None:
+        return short, asked.input_dtype
+    raised = any((one.way, one.model, one.input, one.status) == ("loaded", short, "fp32", "raised") for one in cells)
+    return short, short if raised else "fp32"

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import plausible
 from .contract import Answer, Contracts, tensors
-from .operators import SILENT, Operator, operator
+from .operators import SILENT, Kind, Operator, operator
 from .shadow import Shadow
 
 SMALL = 4096
@@ -32,16 +32,26 @@ class Stopped(BaseException):
     """The flow was given up; no `except Exception` of a model swallows it. The text is the reason."""
 
 
-class World(TorchDispatchMode):
+class World(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own has no types
     """Enter it, then build and run models; shadows outlive it but answer only inside one."""
 
     def __init__(self, contracts: Contracts | None = None, *, operators: int = 5_000_000, seconds: float = math.inf) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.contracts = contracts or Contracts()
         self.shapes: dict[Any, Any] = {}
         self.unproven: dict[str, None] = {}
         self.left = operators
         self.until = time.monotonic() + seconds
+        self.answers: dict[Kind, Any] = {
+            "view": self._shadowed,
+            "compute": self._shadowed,
+            "copy": self._copied,
+            "write": self._written,
+            "data": self._number,
+            "like": self._like,
+            "gather": self._indexed,
+            "put": self._indexed,
+        }
         self.watch: Any = None
         """Called as watch(func, args, kwargs, result) after every operator, and with the exception as result where it raised."""
         self.casts: Any = None
@@ -73,22 +83,14 @@ class World(TorchDispatchMode):
         op = operator(func)
         if Shadow not in types:
             return self._real(func, op, args, kwargs)
-        kind = op.kind
-        if kind == "compute" or kind == "view":
-            return self._shadowed(func, op, args, kwargs)
-        if kind == "copy":
-            return self._copied(func, op, args, kwargs)
-        if kind == "write":
-            self._shadowed(func, op, args, kwargs, asks=True)
-            return _given_back(op, args, kwargs)
-        if kind == "data":
-            return plausible.number(op.base, args)
-        if kind == "like":
-            return self._like(func, op, args, kwargs)
-        args = (args[0], plausible.positions(args[1]), *args[2:])  # gather and put: masks to positions
-        if kind == "gather":
-            return self._shadowed(func, op, args, kwargs)
-        result = self._shadowed(func, op, args, kwargs)
+        return self.answers[op.kind](func, op, args, kwargs)
+
+    def _number(self, _func: Any, op: Operator, args: Any, _kwargs: Any) -> Any:
+        return plausible.number(op.base, args)
+
+    def _indexed(self, func: Any, op: Operator, args: Any, kwargs: Any) -> Any:
+        """Masks choose as many as they hold, so they become positions first."""
+        result = self._shadowed(func, op, (args[0], plausible.positions(args[1]), *args[2:]), kwargs)
         return args[0] if op.writes else result
 
     def _real(self, func: Any, op: Operator, args: Any, kwargs: Any) -> Any:
@@ -101,7 +103,7 @@ class World(TorchDispatchMode):
         if whole * whole <= SMALL * LARGE:  # nothing but an outer product is larger than what goes in, and that is bounded
             return func(*args, **kwargs)
         made = self._spec(func, op, args, kwargs)
-        return func(*args, **kwargs) if _elements(made) <= LARGE else self._raised_or_made(func, op, args, kwargs, made)
+        return func(*args, **kwargs) if _elements(made) <= LARGE else self._made(made, op, args)
 
     def _factory(self, func: Any, op: Operator, args: Any, kwargs: Any) -> Any:
         device = kwargs.get("device")
@@ -124,17 +126,13 @@ class World(TorchDispatchMode):
         return func(*args, **kwargs)
 
     def _like(self, func: Any, op: Operator, args: Any, kwargs: Any) -> Any:
-        """Of a shape alone: numbers that are whole or few are real."""
-        made = self._spec(func, op, args, kwargs)
-        if isinstance(made, _Spec) and (not made.dtype.is_floating_point or op.base.startswith("new_")) and made.elements <= SMALL * 16:
-            if kwargs.get("device") is not None:
-                kwargs = kwargs | {"device": None}
-            if op.base in SILENT and not made.dtype.is_floating_point:
-                return torch.zeros(made.size, dtype=made.dtype)
-            if made.dtype.is_floating_point and made.elements > SMALL:
-                return self._made(made, op)
-            return func(plausible.hollow(args[0]), *args[1:], **kwargs)
-        return self._made(made, op)
+        """Of a shape alone: whole numbers are real, and a few new ones that float."""
+        made: _Spec = self._spec(func, op, args, kwargs)
+        if made.elements > (LARGE if not made.dtype.is_floating_point else SMALL if op.base.startswith("new_") else 0):
+            return self._made(made, op)
+        if op.base in SILENT and not made.dtype.is_floating_point:
+            return torch.zeros(made.size, dtype=made.dtype)
+        return func(plausible.hollow(args[0]), *args[1:], **(kwargs | {"device": None} if kwargs.get("device") is not None else kwargs))
 
     def _copied(self, func: Any, op: Operator, args: Any, kwargs: Any) -> Any:
         dtype = kwargs.get("dtype") or args[0].dtype
@@ -151,20 +149,21 @@ class World(TorchDispatchMode):
             made.fed = fed
         return made
 
-    def _shadowed(self, func: Any, op: Operator, args: Any, kwargs: Any, *, asks: bool = False) -> Any:
+    def _written(self, func: Any, op: Operator, args: Any, kwargs: Any) -> Any:
+        """Into an argument, whose shape stays: that of a shadow cannot be changed."""
         made = self._spec(func, op, args, kwargs)
-        if asks:
-            return None
+        if isinstance(made, _Spec) and args and isinstance(args[0], Shadow) and op.writes[0] == 0 and made.size != args[0].shape:
+            raise Stopped(f"{op.name} changes the shape of a tensor in place")
+        return _given_back(op, args, kwargs)
+
+    def _shadowed(self, func: Any, op: Operator, args: Any, kwargs: Any) -> Any:
+        made = self._spec(func, op, args, kwargs)
         if op.kind == "view":
             result = self._made(made, op)
             fed = getattr(args[0], "fed", None)
             if fed is not None and isinstance(result, Shadow):
                 result.fed = fed
             return result
-        return self._made(made, op, args)
-
-    def _raised_or_made(self, func: Any, op: Operator, args: Any, kwargs: Any, made: Any) -> Any:
-        del func, kwargs
         return self._made(made, op, args)
 
     def _spec(self, func: Any, op: Operator, args: Any, kwargs: Any) -> Any:

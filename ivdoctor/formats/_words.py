@@ -38,6 +38,9 @@ UNSHOWABLE = r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066
 LONG_NUMBER = 1e6
 """From here on whole numbers are rounded too."""
 
+TABLED = frozenset({"flow", "miniature"})
+"""Subjects whose lists of cells, operators and trials are tables of the report, or too long for a line."""
+
 LINES = frozenset({"code", "diff", "command"})
 """Fields of a fix or a loader that keep their line breaks; everything else is one line."""
 
@@ -202,8 +205,13 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     """The machine's own facts, `host.system` with its value; the tables show those of the places."""
     for name, subject in report.subjects.items():
         if isinstance(subject, Subject):
-            part = report.command == "explain"  # a text tells a part: what it does not tell is not nothing
-            yield from ((f"{name}.{key}", shown(value)) for key, value in subject.fact.items() if value or not part)
+            part = report.command == "explain" or name in TABLED  # a text tells a part: what it does not tell is not nothing
+            told = {key: value for key, value in subject.fact.items() if not (name in TABLED and _many(value))}
+            yield from ((f"{name}.{key}", shown(value)) for key, value in told.items() if value or not part)
+
+
+def _many(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and any(isinstance(inner, dict) for inner in value)
 
 
 def shown(value: object) -> str:

@@ -1,6 +1,7 @@
 """For a person at a terminal: the machine, what was found, the tables; the verdict is the last line."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import click
 
@@ -8,7 +9,7 @@ from ..finding import Finding, Fix, Severity
 from ..report import Grid, GridCell, Report
 from ..text import say
 from . import Format
-from ._words import counts, harmless, how, verdict
+from ._words import because, counts, harmless, how, verdict
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 MARKS = {"good": "green", "bad": "red", "poor": "yellow", "none": None}
@@ -52,7 +53,7 @@ def _finding(finding: Finding) -> Iterator[str]:
         module = f"{finding.location.module}: " if finding.location.module else ""
         yield f"{INDENT}{say('at')} {module}{finding.location.file}:{finding.location.line}  {finding.location.code}"
     if finding.origin and finding.origin.dtype:
-        yield f"{INDENT}{say('because')} {finding.origin.module} {say('is')} {finding.origin.dtype}"
+        yield f"{INDENT}{say('because {what}', what=because(replace(finding.origin, op='', code='')))}"
     elif finding.origin and finding.origin.file:
         yield f"{INDENT}{say('your own code:')} {finding.origin.file}:{finding.origin.line}  {finding.origin.code}"
     for line in finding.evidence:

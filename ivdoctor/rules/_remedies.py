@@ -30,19 +30,22 @@ def wanted(place: Place, asked: Asked, fp16: Range = "unknown") -> Half:
     return "fp16" if place.dtypes.fp16 == "native" and fp16 not in BARRED else "fp32"
 
 
-def ranked(trials: Iterable[Trial], place: Place, asked: Asked, fp16: Range = "unknown") -> list[Trial]:
+def ranked(trials: Iterable[Trial], place: Place, asked: Asked, fp16: Range = "unknown", sizes: tuple[str, ...] = SIZE) -> list[Trial]:
     """
     What passed, best first: native here, then in the format wanted, then the smallest change; fp16 behind its equals where it must not lead.
 
     On a CPU an emulated format is only slow, so one that was asked for by name is kept; on an accelerator it is advice that breaks.
+
+    Args:
+        sizes: the remedies that may be advised, from the smallest change to the largest.
     """
     keep = wanted(place, asked, fp16)
     only_slow = place.backend == "cpu" and asked.dtype != "auto"
-    passed = [trial for trial in trials if trial.status == "passed" and trial.remedy in SIZE]
+    passed = [trial for trial in trials if trial.status == "passed" and trial.remedy in sizes]
 
     def order(one: Trial) -> tuple[int, bool, bool, int, int, int]:
         support, barred = SUPPORT.index(place.dtypes.of(one.computes_in)), one.computes_in == "fp16" and fp16 in BARRED
-        return (0 if only_slow else support), barred, one.computes_in != keep, support, WIDTH.index(one.computes_in), SIZE.index(one.remedy)
+        return (0 if only_slow else support), barred, one.computes_in != keep, support, WIDTH.index(one.computes_in), sizes.index(one.remedy)
 
     return sorted(passed, key=order)
 

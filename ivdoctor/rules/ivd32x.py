@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..evidence import judged
-from ..facts import TORCH_NAME, Asked, Cast, Checkpoint, Half, Model, Native, Packages, Place, Torch
+from ..facts import TORCH_NAME, Asked, Cast, Checkpoint, Flow, Half, Model, Native, Packages, Place, Torch
 from ..families import Family, family_of
 from ..finding import Fix, Problem, Severity
 from ..kernels import OWN_LOADER
@@ -103,14 +103,14 @@ def architecture_unknown(model: Model, native: Native, asked: Asked) -> Iterator
 
 @rule("IVD322", severity=Severity.WARNING, category="conv-input-param-dtype-mismatch", confidence="likely")
 def inputs_are_not_cast(
-    model: Model, place: Place, asked: Asked, packages: Packages | None, checkpoint: Checkpoint | None, cast: Cast | None
+    model: Model, place: Place, asked: Asked, packages: Packages | None, checkpoint: Checkpoint | None, cast: Cast | None, flow: Flow | None
 ) -> Iterator[Problem]:
     """
     The model's first layer takes its input as it comes: a caller whose inputs are of another dtype fails there.
 
     Processors give float32, and a demo may cast to a dtype of its own choice; a model in float16 or bfloat16 that does not cast its inputs
     raises at its first convolution: `Input type (...) and bias type (...) should be the same`, the failure of InternVideo2.5. Where the model
-    itself was not run, the table of families says so. A warning while the caller is unknown, an error where an input dtype was named that does not fit.
+    itself was not run, and its dtype flow is not known either (IVD410), the table of families says so. A warning while the caller is unknown, an error where an input dtype was named that does not fit.
 
     ## Fix
     One variable for both: load the model in it and cast the inputs to it.
@@ -122,6 +122,9 @@ def inputs_are_not_cast(
     given = asked.input_dtype
     if dtype is None or (given or "fp32") == dtype or family.runs(dtype, given or "fp32"):
         return
+    flowed = flow.cell("loaded", dtype, given or "fp32") if flow else None
+    if flowed and flowed.status != "unknown":
+        return  # seen here: IVD410 says where it raises
     named = given is not None and family.runs(dtype, given) is False
     use = wanted_here(dtype, place, asked, range_of(model, None, asked))
     yield Problem(

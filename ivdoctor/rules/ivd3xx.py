@@ -225,9 +225,9 @@ def pickled_checkpoint(checkpoint: Checkpoint) -> Iterator[Problem]:
 
 
 @rule("IVD305", severity=Severity.NOTE, category="neg-remote-code-config")
-def model_brings_its_own_code(model: Model) -> Iterator[Problem]:
+def model_brings_its_own_code(model: Model, asked: Asked) -> Iterator[Problem]:
     """
-    The configuration names Python code of the repository, which ivdoctor does not run.
+    The configuration names Python code of the repository, which ivdoctor does not run unless `--trust-remote-code` says so.
 
     Such a model loads with `trust_remote_code=True` alone, and its code may do anything. Written for one release of
     transformers, it often breaks with the next.
@@ -238,7 +238,9 @@ def model_brings_its_own_code(model: Model) -> Iterator[Problem]:
     if not model.remote_code:
         return
     yield Problem(
-        message=say("{model} brings code of its own (auto_map), and ivdoctor does not run it", model=model.name),
+        message=say("{model} brings code of its own (auto_map), and it was run as you allowed", model=model.name)
+        if asked.trust_remote_code
+        else say("{model} brings code of its own (auto_map), and ivdoctor does not run it", model=model.name),
         evidence=tuple(say("architectures: {names}", names=", ".join(model.architectures)) for _ in model.architectures[:1]),
         fixes=(
             Fix(

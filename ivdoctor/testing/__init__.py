@@ -12,6 +12,7 @@ torch 2.6.0+cu124. A probe needs no helper: it is called like the function it wa
 from .amp import an_amp
 from .cast import a_cast
 from .failure import a_failure, a_frame, operands
+from .flow import a_flow, a_miniature, a_replay
 from .machine import (
     OPERATIONS,
     a_cpu,
@@ -41,14 +42,17 @@ __all__ = [
     "a_device",
     "a_driver",
     "a_failure",
+    "a_flow",
     "a_frame",
     "a_gpu",
     "a_host",
+    "a_miniature",
     "a_mismatch",
     "a_model",
     "a_native",
     "a_place",
     "a_precision",
+    "a_replay",
     "a_safetensors_file",
     "a_torch",
     "a_torch_without_cuda",

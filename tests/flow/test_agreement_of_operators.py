@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.flow_operators import outcome, rows  # noqa: E402  # they import torch
+from benchmarks.flow_operators import outcome, rows  # they import torch
 
 
 @pytest.mark.parametrize("group", sorted({group for group, _ in rows(("mixed:", "kernel:"))}))

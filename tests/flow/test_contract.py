@@ -2,10 +2,12 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from ivdoctor.flow.contract import Contracts  # noqa: E402  # it imports torch
-from ivdoctor.flow.shadow import like  # noqa: E402
+import torch  # it may not be there
+
+from ivdoctor.flow.contract import Contracts  # it imports torch
+from ivdoctor.flow.shadow import like
 
 aten = torch.ops.aten
 

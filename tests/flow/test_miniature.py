@@ -170,6 +170,23 @@ def test_one_that_never_ends_is_unknown_and_no_failure() -> None:
     assert "everything-bf16" not in {one.remedy for one in remedies(small, cells, ("fp16", "fp16"))}
 
 
+class Keeping(transformers.BertModel):  # type: ignore[misc]
+    """Keeps what its first pass has computed, as a codec keeps its codebook."""
+
+    kept: Any = None
+
+    def forward(self, input_ids: torch.Tensor) -> Any:
+        """With a table made once."""
+        if self.kept is None:
+            self.kept = self.pooler.dense.weight * 2
+        return nn.functional.linear(super().forward(input_ids).last_hidden_state, self.kept)
+
+
+def test_no_cell_sees_what_another_has_left() -> None:
+    """Nor what the search for inputs has: a user casts before the first pass."""
+    assert {cell.status for cell in cells_run(bert(Keeping))} == {"ran"}
+
+
 def test_one_that_is_too_large_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted before there is any data."""
     monkeypatch.setattr(miniature_build, "LARGEST", 1000)

@@ -2,10 +2,12 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from ivdoctor.facts import Flow, Pair  # noqa: E402  # torch may not be there
-from ivdoctor.flow.replay import read, replay_of, written  # noqa: E402
+import torch  # it may not be there
+
+from ivdoctor.facts import Flow, Pair  # torch may not be there
+from ivdoctor.flow.replay import read, replay_of, written
 
 aten = torch.ops.aten
 CUDA = pytest.param("cuda:0", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"))

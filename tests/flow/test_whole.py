@@ -10,11 +10,18 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from ivdoctor.facts import HALVES, Asked, Flow  # noqa: E402  # torch may not be there
-from ivdoctor.flow import flow_of, whole  # noqa: E402
-from ivdoctor.probe import Absent  # noqa: E402
+from ivdoctor.facts import HALVES, Asked, Flow  # torch may not be there
+from ivdoctor.flow import flow_of, whole
+from ivdoctor.probe import Absent
 
-VIT = {"model_type": "vit", "architectures": ["ViTModel"], "num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 2, "intermediate_size": 64}
+VIT = {
+    "model_type": "vit",
+    "architectures": ["ViTModel"],
+    "num_hidden_layers": 2,
+    "hidden_size": 64,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+}
 DEBERTA = {"model_type": "deberta", "architectures": ["DebertaForMaskedLM"], "dtype": "float16", "num_hidden_layers": 2}
 Repository = Callable[..., Path]
 
@@ -127,7 +134,8 @@ def test_code_of_a_repository_goes_through_the_same_flow(repository: Repository)
     assert cell.location.file.endswith("modeling_own.py")
     assert cell.location.code.startswith("hidden = self.patch_embedding(")
     assert cell.origin is not None
-    assert (cell.origin.code, cell.origin.dtype) == ("pixel_values", "bfloat16")
+    assert (cell.origin.module, cell.origin.dtype) == ("pixel_values", "bfloat16")
+    assert flow.floats
     cured = flow.cell("cast", "bf16", "bf16")
     assert cured is not None
     assert cured.status == "ran"
@@ -145,19 +153,21 @@ def test_code_that_does_not_fit_is_told_so(repository: Repository) -> None:
     """Before any word of dtypes."""
     folder = repository()
     (folder / "modeling_own.py").write_text("from transformers.modeling_utils import gone_since_version_five\n")
-    assert refused(folder).startswith("the repository's own code does not fit transformers")
+    flow = of(folder)
+    assert "gone_since_version_five" in flow.misfit
+    assert flow.cells == ()
 
 
 def test_a_package_that_is_not_here_is_named(repository: Repository) -> None:
     """As transformers itself would say it."""
     folder = repository()
     (folder / "modeling_own.py").write_text("import no_such_attention_package\n" + (folder / "modeling_own.py").read_text())
-    assert "no_such_attention_package" in refused(folder)
+    assert "no_such_attention_package" in of(folder).misfit
 
 
 def test_recursion_is_an_outcome(repository: Repository) -> None:
     """A constructor that calls itself."""
-    assert "RecursionError" in refused(repository(init="self.one = OwnModel(config)"))
+    assert "RecursionError" in of(repository(init="self.one = OwnModel(config)")).misfit
 
 
 def test_arguments_nobody_has_heard_of(repository: Repository) -> None:

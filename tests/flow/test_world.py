@@ -1,11 +1,15 @@
 """Shadows behave as tensors of their dtypes would, and never have numbers."""
 
+import contextlib
+
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from ivdoctor.flow.shadow import Shadow, like  # noqa: E402  # it imports torch
-from ivdoctor.flow.world import Stopped, World  # noqa: E402
+import torch  # it may not be there
+
+from ivdoctor.flow.shadow import Shadow, like  # it imports torch
+from ivdoctor.flow.world import Stopped, World
 
 f, h, b = torch.float32, torch.float16, torch.bfloat16
 
@@ -96,7 +100,7 @@ def test_a_value_out_of_range_is_found() -> None:
 
 def test_a_shape_that_does_not_fit_is_no_matter_of_dtypes() -> None:
     """It raises in float32 as well, with the words of the operator."""
-    with World(), pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied|must have same reduction dim"):
+    with World(), pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         torch.mm(shadow(2, 3), shadow(4, 5))
 
 
@@ -119,10 +123,8 @@ def test_it_stops_what_does_not_end() -> None:
         with World(operators=1000):
             one = shadow(2)
             while True:
-                try:
+                with contextlib.suppress(Exception):  # as a model's code might
                     one.sum().item()
-                except Exception:  # noqa: BLE001, S110  # as a model's code might
-                    pass
 
     with pytest.raises(Stopped, match="more operators"):
         endless()

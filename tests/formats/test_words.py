@@ -4,8 +4,9 @@ import pytest
 
 from ivdoctor.facts import Site
 from ivdoctor.finding import Tried
-from ivdoctor.formats._words import because, clean, harmless, measured, shown, spot
-from ivdoctor.report import Report
+from ivdoctor.formats._words import because, clean, facts, harmless, measured, shown, spot
+from ivdoctor.gate import Answer
+from ivdoctor.report import Report, Rules, Subject, Tool
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,21 @@ def test_spots() -> None:
     assert because(Site(dtype="float32")) == "float32"
     assert because(Site(module="projector")) == "projector"
     assert because(Site()) == ""
+
+
+def test_lists_that_are_tables_of_the_report_are_no_facts_in_a_line() -> None:
+    """Of a flow its numbers and texts are shown, not its cells and operators; of a subject without a table everything is."""
+    report = Report(
+        tool=Tool(version="1", tables="2026-11-23"),
+        command="check",
+        verdict=Answer.READY,
+        exit_code=0,
+        reason="",
+        places=(),
+        subjects={
+            "flow": Subject(status="ok", fact={"model": "one", "cells": [{"way": "loaded"}], "steps": ["forward"], "misfit": ""}),
+            "driver": Subject(status="ok", fact={"devices": [{"name": "T4"}]}),
+        },
+        rules=Rules(passed=0, failed=0),
+    )
+    assert [name for name, _ in facts(report)] == ["flow.model", "flow.steps", "driver.devices"]

@@ -20,7 +20,7 @@ from ivdoctor.rules.ivd32x import (
     weights_of_several_dtypes,
 )
 from ivdoctor.targets import target
-from ivdoctor.testing import a_cast, a_checkpoint, a_model, a_place, a_torch, findings, some_packages, some_weights
+from ivdoctor.testing import a_cast, a_checkpoint, a_flow, a_model, a_place, a_torch, findings, some_packages, some_weights
 
 INTERNVIDEO = a_model(
     name="InternVideo2_5_Chat_8B",
@@ -144,12 +144,28 @@ def test_ivd322_is_an_error_where_the_input_dtype_was_named() -> None:
         (a_model(model_type="glm4v"), H100),
         (a_model(), H100),
         (GLMASR, CPU, a_cast()),
+        (GLMASR, H100, Asked(dtype="bf16"), a_flow()),
+        (GLMASR, H100, Asked(dtype="bf16"), a_flow({"bf16/fp32": "RuntimeError: it differs"})),
     ],
-    ids=["named alike", "fp32 as processors give it", "another engine", "casts by itself", "no family", "really run"],
+    ids=[
+        "named alike",
+        "fp32 as processors give it",
+        "another engine",
+        "casts by itself",
+        "no family",
+        "really run",
+        "its flow runs",
+        "its flow raises",
+    ],
 )
 def test_ivd322_is_silent(facts: tuple[Any, ...]) -> None:
     """Where nothing can clash, nothing is known, or the model itself was run."""
     assert findings(inputs_are_not_cast, *(replace(one, how="real-run") if one == a_cast() else one for one in facts)) == []
+
+
+def test_ivd322_fires_where_the_flow_does_not_know() -> None:
+    """Then the table is the best there is."""
+    assert findings(inputs_are_not_cast, GLMASR, H100, Asked(dtype="bf16"), a_flow(unknown={"bf16/fp32": "a loop"}))
 
 
 # --- IVD323

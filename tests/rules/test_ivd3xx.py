@@ -359,6 +359,8 @@ def test_ivd305_fires_on_a_configuration_that_names_code() -> None:
     assert one.message == "InternVideo2_5 brings code of its own (auto_map), and ivdoctor does not run it"
     assert one.evidence == ("architectures: InternVLChatModel",)
     assert not one.fixes[0].safe
+    (one,) = findings(model_brings_its_own_code, a_model(name="ours", remote_code=True), Asked(trust_remote_code=True))
+    assert one.message == "ours brings code of its own (auto_map), and it was run as you allowed"
 
 
 def test_ivd305_silent_on_a_model_of_transformers() -> None:

@@ -1,0 +1,127 @@
+"""
+Default configurations with pictures that are broken in themselves, or want a library that is not here, and what is changed in them.
+
+By `model_type`: values that are merged level by level, and why. A part that names its own `model_type` replaces what was there.
+"""
+
+from typing import Any
+
+Repair = tuple[dict[str, Any], str]
+
+RESNET = {"model_type": "resnet", "out_features": ["stage2", "stage3", "stage4"]}
+TIMM = "its backbone is one of timm's, which is not installed: a ResNet of transformers stands for it"
+STAGES = {"out_features": ["stage1", "stage2", "stage3", "stage4"], "out_indices": [1, 2, 3, 4]}
+SWIN = {"model_type": "swin", "out_features": ["stage2", "stage3", "stage4"]}
+VIT = "its tower is one of timm's, which is not installed: a ViT of transformers stands for it"
+LONG = {"longratio": 7, "midratio": 5, "shortratio": 3}
+INTRACLASS = {
+    "reduce_channel": [1, 1, 0],
+    "return_channel": [1, 1, 0],
+    **{f"vertical_long_to_small_conv_{name}": [[size, 1], [1, 1], [size // 2, 0]] for name, size in LONG.items()},
+    **{f"horizontal_small_to_long_conv_{name}": [[1, size], [1, 1], [0, size // 2]] for name, size in LONG.items()},
+    **{f"symmetric_conv_long_{name}": [[size, size], [1, 1], [size // 2, size // 2]] for name, size in LONG.items()},
+}
+SECTIONS = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12], "partial_rotary_factor": 0.5}
+ROPE = {"text_config": {"rope_parameters": SECTIONS}}
+SECTIONED = "the sections of its rotation are those of half a head, and its rotation is of a whole one"
+
+
+def codes(count: int, first: int) -> dict[str, int]:
+    """Chameleon's names of the tokens of a picture: digits as letters."""
+    letters = str.maketrans("0123456789", "ABCDEFGHIJ")
+    return {"<image>": first - 1} | {f"IMGIMG{str(code).translate(letters)}Z": first + code for code in range(count)}
+
+
+def visual(count: int, first: int) -> dict[str, int]:
+    """Emu3's names of the tokens of a picture."""
+    return {"<image>": first - 2, "<|extra_200|>": first - 1} | {f"<|visual token {code:06d}|>": first + code for code in range(count)}
+
+
+REPAIRS: dict[str, Repair] = {
+    "chameleon": ({"vocabulary_map": codes(8192, 12), "image_token_id": 11}, "it has no names for the tokens of a picture"),
+    "emu3": ({"vocabulary_map": visual(32768, 12), "image_token_id": 10}, "it has no names for the tokens of a picture"),
+    "cohere_compass": (
+        {"text_config": {"rope_parameters": {"full_attention": None, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}}},
+        "it says no rotation for its kinds of layers",
+    ),
+    "cohere_compass_text": (
+        {"rope_parameters": {"full_attention": None, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
+        "it says no rotation for its kinds of layers",
+    ),
+    "conditional_detr": ({"backbone_config": RESNET}, TIMM),
+    "dab-detr": ({"backbone_config": RESNET}, TIMM),
+    "deformable_detr": ({"backbone_config": RESNET}, TIMM),
+    "detr": ({"backbone_config": {"model_type": "resnet", "out_features": ["stage1", "stage2", "stage3", "stage4"]}}, TIMM),
+    "table-transformer": ({"backbone_config": RESNET}, TIMM),
+    "omdet-turbo": ({"backbone_config": SWIN}, "its backbone is one of timm's, which is not installed: the Swin of transformers stands for it"),
+    "edgetam": ({"vision_config": {"model_type": "sam2_vision_model"}}, "its tower is one of timm's, which is not installed: SAM 2's stands for it"),
+    "fast_vlm": ({"vision_config": {"model_type": "resnet", "hidden_size": 2048}}, TIMM),
+    "perception_lm": (
+        {"vision_config": {"model_type": "dinov2", "model_args": {"embed_dim": 768}}},
+        "its tower is one of timm's, which is not installed: DINOv2 stands for it",
+    ),
+    "pe_audio_video": ({"audio_video_config": {"video_config": {"vision_config": {"model_type": "vit"}}}}, VIT),
+    "pe_audio_video_encoder": ({"video_config": {"vision_config": {"model_type": "vit"}}}, VIT),
+    "pe_video": ({"video_config": {"vision_config": {"model_type": "vit"}}}, VIT),
+    "pe_video_encoder": ({"vision_config": {"model_type": "vit"}}, VIT),
+    "lw_detr": ({"projector_scale_factors": [1.0]}, "it says no scales of its features"),
+    "ovis2": ({"hidden_size": 4096}, "its table of visual tokens is not as wide as its language model"),
+    "pp_ocrv6_medium_det": (
+        {
+            "backbone_config": {**STAGES},
+            "intraclass_block_config": INTRACLASS,
+            "scale_factor_list": [1, 2, 4, 8],
+            "kernel_list": [3, 2, 2],
+        },
+        "it does not say how its blocks and its head are made",
+    ),
+    "pp_ocrv6_small_det": (
+        {"backbone_config": {**STAGES}, "layer_list_out_channels": [96, 96, 192, 384]},
+        "the channels of its neck are not those of its backbone",
+    ),
+    "qwen2_5_omni_thinker": (
+        {"vision_start_token_id": 151652, "vision_end_token_id": 151653},
+        "it has no token for the start of a picture, which its positions are counted from",
+    ),
+    "qwen3_omni_moe_thinker": (
+        {"vision_start_token_id": 151652, "vision_end_token_id": 151653},
+        "it has no token for the start of a picture, which its positions are counted from",
+    ),
+    "qwen4_exp": (
+        {
+            "text_config": {"indexer_n_heads": 4, "indexer_kv_heads": 1, "indexer_head_dim": 256, "indexer_budget": 2048, "indexer_compress_ratio": 4},
+        },
+        "it does not say how its sparse attention chooses",
+    ),
+    "uvdoc": (
+        {"backbone_config": {"out_features": [f"stage{stage}" for stage in range(1, 7)], "out_indices": list(range(1, 7))}},
+        "its head joins six stages, and its backbone gives one",
+    ),
+    "t5gemma2_encoder": ({"text_config": {"dropout_rate": 0.0}}, "its text configuration lacks a rate of dropout that its layers read"),
+    "deepseek_ocr2": ({"text_config": {"mlp_layer_types": ["dense", *["sparse"] * 31], "num_experts_per_tok": 6}}, "it does not say which of its layers have experts"),
+    "gemma4": (
+        {"vision_config": {"model_type": "gemma4_vision"}, "audio_config": {"model_type": "gemma4_audio"}},
+        "it has no towers; every model that was published has",
+    ),
+    "gemma4_unified": (
+        {"vision_config": {"model_type": "gemma4_unified_vision"}, "audio_config": {"model_type": "gemma4_unified_audio"}},
+        "it has no towers; every model that was published has",
+    ),
+    "embedding_gemma2": (
+        {"vision_config": {"model_type": "gemma4_vision"}, "audio_config": {"model_type": "gemma4_audio"}},
+        "it has no towers; every model that was published has",
+    ),
+    "glm46v": (ROPE, SECTIONED),
+    "glm4v": (ROPE, SECTIONED),
+    "glm4v_moe": (ROPE, SECTIONED),
+    "glmga": (ROPE, SECTIONED),
+    "granite4_vision": (
+        {"downsample_rate": "4/8", "deepstack_layer_map": [[-4, 9], [-2, 6]]},
+        "it does not say how its features are made fewer, nor in which layers they go in",
+    ),
+    "hunyuan_vl": (
+        {"text_config": {"head_dim": 128, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [16, 16, 16, 16]}}},
+        "it does not say how wide a head is, nor the sections of its rotation",
+    ),
+}
+"""What is changed, and why."""
