@@ -6,6 +6,7 @@ Every type of model that transformers has, from its default configuration: what 
 """
 
 import inspect
+import itertools
 import json
 import multiprocessing
 import os
@@ -22,7 +23,7 @@ warnings.filterwarnings("ignore")
 import psutil  # noqa: E402  # after the switches above
 import torch  # noqa: E402
 import transformers.generation  # noqa: E402
-import transformers.modeling_utils  # noqa: E402, F401  # once, before the processes are forked
+import transformers.modeling_utils  # noqa: E402  # once, before the processes are forked
 from transformers.models.auto import modeling_auto  # noqa: E402
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING  # noqa: E402
 
@@ -34,6 +35,9 @@ from ivdoctor.flow.shrink import LEVELS, shrunk  # noqa: E402
 
 LARGEST = 450_000_000
 """Parameters of a model that is really built."""
+
+CLASSES = 3
+"""Of a key that are tried."""
 
 PATIENCE = 60
 """Seconds for a key."""
@@ -107,21 +111,24 @@ def missing(key: str) -> str:
 
 def built(key: str, reasons: list[str]) -> Iterator[tuple[Any, Any, str]]:
     """Model, configuration and level, each class from the smallest that its family's invariants may allow."""
-    for place, cls in enumerate(classes_of(key)[:3] or [None]):
-        for level in LEVELS:
-            try:
-                cls, config = configured(key, level, place)
-                with torch.device("meta"):
-                    size = sum(one.numel() for one in cls(config).parameters())
-                if size > LARGEST:
-                    reasons.append(f"{cls.__name__} {level}: {size} parameters")
-                    continue
-                torch.manual_seed(0)
-                yield cls(config).eval(), config, level
-            except LookupError:
-                raise
-            except Exception as error:  # noqa: BLE001  # the next one
-                reasons.append(f"{cls.__name__} {level}: not built: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+    for place, level in itertools.product(range(min(CLASSES, len(classes_of(key))) or 1), LEVELS):
+        name = ""
+        try:
+            cls, config = configured(key, level, place)
+            name = cls.__name__
+            with torch.device("meta"):
+                size = sum(one.numel() for one in cls(config).parameters())
+            if size > LARGEST:
+                reasons.append(f"{name} {level}: {size} parameters")
+                continue
+            torch.manual_seed(0)
+            model = cls(config).eval()
+        except LookupError:
+            raise
+        except Exception as error:  # noqa: BLE001  # the next one
+            reasons.append(f"{name} {level}: not built: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            continue
+        yield model, config, level
 
 
 def measured(key: str) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from typing import Any
 
 ATTENTION_AT = [9, 18, 27]
-HYBRID = ["full_attention" if layer % 10 == 5 else "linear_attention" for layer in range(32)]
-CONVOLVED = ["full_attention" if layer % 4 == 2 else "conv" for layer in range(32)]
+HYBRID = [*["linear_attention"] * 5, "full_attention", *["linear_attention"] * 2] * 4
+CONVOLVED = [*["conv"] * 2, "full_attention", "conv"] * 8
 HALF_ROTARY = {"rope_parameters": {"partial_rotary_factor": 0.5}}
 ROPE = {"rope_type": "default", "rope_theta": 10000.0}
 

@@ -11,8 +11,13 @@ Repair = tuple[dict[str, Any], str]
 RESNET = {"model_type": "resnet", "out_features": ["stage2", "stage3", "stage4"]}
 TIMM = "its backbone is one of timm's, which is not installed: a ResNet of transformers stands for it"
 STAGES = {"out_features": ["stage1", "stage2", "stage3", "stage4"], "out_indices": [1, 2, 3, 4]}
+HALVED = [
+    [[3, 96, 96, 1, True]],
+    [[3, 96, 96, 2, False], [3, 96, 96, 1, False]],
+    [[3, 96, 192, 2, False], *[[3, 192, 192, 1, bool(block % 2)] for block in range(1, 7)]],
+    [[3, 192, 384, 2, False], [3, 384, 384, 1, True], [3, 384, 384, 1, False]],
+]
 SWIN = {"model_type": "swin", "out_features": ["stage2", "stage3", "stage4"]}
-VIT = "its tower is one of timm's, which is not installed: a ViT of transformers stands for it"
 LONG = {"longratio": 7, "midratio": 5, "shortratio": 3}
 INTRACLASS = {
     "reduce_channel": [1, 1, 0],
@@ -53,31 +58,27 @@ REPAIRS: dict[str, Repair] = {
     "deformable_detr": ({"backbone_config": RESNET}, TIMM),
     "detr": ({"backbone_config": {"model_type": "resnet", "out_features": ["stage1", "stage2", "stage3", "stage4"]}}, TIMM),
     "table-transformer": ({"backbone_config": RESNET}, TIMM),
-    "omdet-turbo": ({"backbone_config": SWIN}, "its backbone is one of timm's, which is not installed: the Swin of transformers stands for it"),
+    "omdet-turbo": ({"backbone_config": SWIN, "apply_layernorm_after_vision_backbone": False}, "its backbone is one of timm's, which is not installed: the Swin of transformers stands for it"),
     "edgetam": ({"vision_config": {"model_type": "sam2_vision_model"}}, "its tower is one of timm's, which is not installed: SAM 2's stands for it"),
     "fast_vlm": ({"vision_config": {"model_type": "resnet", "hidden_size": 2048}}, TIMM),
     "perception_lm": (
         {"vision_config": {"model_type": "dinov2", "model_args": {"embed_dim": 768}}},
         "its tower is one of timm's, which is not installed: DINOv2 stands for it",
     ),
-    "pe_audio_video": ({"audio_video_config": {"video_config": {"vision_config": {"model_type": "vit"}}}}, VIT),
-    "pe_audio_video_encoder": ({"video_config": {"vision_config": {"model_type": "vit"}}}, VIT),
-    "pe_video": ({"video_config": {"vision_config": {"model_type": "vit"}}}, VIT),
-    "pe_video_encoder": ({"vision_config": {"model_type": "vit"}}, VIT),
-    "lw_detr": ({"projector_scale_factors": [1.0]}, "it says no scales of its features"),
+    "lw_detr": ({"projector_scale_factors": [1.0], "projector_in_channels": [256], "num_feature_levels": 1}, "it says no scales of its features"),
     "ovis2": ({"hidden_size": 4096}, "its table of visual tokens is not as wide as its language model"),
     "pp_ocrv6_medium_det": (
         {
-            "backbone_config": {**STAGES},
+            "backbone_config": {**STAGES, "block_configs": HALVED},
             "intraclass_block_config": INTRACLASS,
             "scale_factor_list": [1, 2, 4, 8],
             "kernel_list": [3, 2, 2],
         },
-        "it does not say how its blocks and its head are made",
+        "its backbone is that of a reader of lines, and it does not say how its blocks and its head are made",
     ),
     "pp_ocrv6_small_det": (
-        {"backbone_config": {**STAGES}, "layer_list_out_channels": [96, 96, 192, 384]},
-        "the channels of its neck are not those of its backbone",
+        {"backbone_config": {**STAGES, "block_configs": HALVED}, "layer_list_out_channels": [96, 96, 192, 384]},
+        "its backbone is that of a reader of lines: its neck wants other channels and strides",
     ),
     "qwen2_5_omni_thinker": (
         {"vision_start_token_id": 151652, "vision_end_token_id": 151653},
@@ -97,6 +98,7 @@ REPAIRS: dict[str, Repair] = {
         {"backbone_config": {"out_features": [f"stage{stage}" for stage in range(1, 7)], "out_indices": list(range(1, 7))}},
         "its head joins six stages, and its backbone gives one",
     ),
+    "step3p7": ({"text_config": {"sliding_window": 512}}, "it does not say how wide the window of its sliding layers is"),
     "t5gemma2_encoder": ({"text_config": {"dropout_rate": 0.0}}, "its text configuration lacks a rate of dropout that its layers read"),
     "deepseek_ocr2": ({"text_config": {"mlp_layer_types": ["dense", *["sparse"] * 31], "num_experts_per_tok": 6}}, "it does not say which of its layers have experts"),
     "gemma4": (

@@ -85,7 +85,7 @@ def protein(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
 def codebooks(*names: str) -> Maker:
     """Ids with a row of codebooks for every place; the first names them, the others the number of codebooks."""
 
-    def make(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+    def make(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
         count = size(config, 8, *names) + 1
         ids = torch.ones(1, LENGTH, count, dtype=torch.long)
         yield {"input_ids": ids, "attention_mask": torch.ones(1, LENGTH, dtype=torch.long)}
@@ -93,14 +93,14 @@ def codebooks(*names: str) -> Maker:
     return make
 
 
-def channels(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def channels(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     """Text, and codes of a sound with a channel for every codebook."""
     ids = tokens(config)
     codes = size(config, 9, "num_channels")
     yield {**masked(ids), "decoder_input_ids": torch.ones(1, LENGTH, codes, dtype=torch.long)}
 
 
-def composed(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def composed(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     """Text, and a row for each codebook of the sound that is made of it."""
     books = size(config, 4, "num_codebooks")
     yield {**masked(tokens(config)), "decoder_input_ids": torch.ones(books, LENGTH, dtype=torch.long)}
@@ -154,6 +154,11 @@ def streamed(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     yield {**masked(ids), "input_features": torch.randn(1, size(config, 128, "num_mel_bins"), frames)}
 
 
+def coded(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+    """Codes of a wave under the name of what a layer passes on."""
+    yield {"hidden_states": torch.randn(1, size(config, 64, "hidden_size"), LENGTH)}
+
+
 def waved(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     """A wave under the name of what a layer passes on."""
     yield {"hidden_states": torch.randn(1, size(config, 1, "channels"), SAMPLES)}
@@ -187,6 +192,7 @@ FAMILIES: dict[str, Maker] = {
     "time_series_transformer": series,
     "timesfm": forecast,
     "timesfm2_5": forecast,
+    "vibevoice_acoustic_tokenizer_decoder": coded,
     "vibevoice_acoustic_tokenizer_encoder": waved,
     "voxtral_realtime": streamed,
 }

@@ -61,8 +61,9 @@ def heard(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
         both = {wave: torch.randn(1, 1, SAMPLES), spectrum: torch.randn(1, time, _bands(config))}
         yield {**both, **_masked(model, takes, SAMPLES, time)}
     for feed in _waves(wave, config) if wave else ():
-        if wave in ("input_values", "audio_values"):
-            yield {**feed, **_masked(model, takes, feed[wave].shape[-1])}
+        if "padding_mask" in takes and "input_ids" in takes:
+            yield {**feed, "padding_mask": _mask("padding_mask", feed[wave].shape[-1])}
+        yield {**feed, **_masked(model, takes, feed[wave].shape[-1])}
     for feed, time in _spectra(spectrum, config) if spectrum else ():
         yield from masks(model, takes, feed, time)
 

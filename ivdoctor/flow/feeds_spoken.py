@@ -13,6 +13,9 @@ from .feeds_text import LENGTH, masked, started, tokens
 
 Feed = dict[str, Any]
 
+LENGTHS = "_get_feat_extract_output_lengths"
+"""The method by which towers of transformers tell the number of their features from that of their frames."""
+
 
 def spoken(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     """Each sound with as many places as the model's own tower makes of it; where it cannot say, with words."""
@@ -47,8 +50,8 @@ def counted(model: Any, feed: Feed) -> int | None:
 
 def told(model: Any, feed: Feed) -> int | None:
     """What a tower says of the number of its features; None where it does not."""
-    tower = next((one for one in model.modules() if hasattr(one, "_get_feat_extract_output_lengths")), None)
-    if tower is None or "input_features" not in feed:
+    tells = next((getattr(one, LENGTHS) for one in model.modules() if hasattr(one, LENGTHS)), None)
+    if tells is None or "input_features" not in feed:
         return None
-    found = tower._get_feat_extract_output_lengths(torch.tensor([feed["input_features"].shape[-1]]))
+    found = tells(torch.tensor([feed["input_features"].shape[-1]]))
     return int(found[-1].sum()) if isinstance(found, tuple) else int(found.sum())

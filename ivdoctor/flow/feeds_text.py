@@ -45,10 +45,10 @@ def boxed(config: Any, takes: set[str], ids: torch.Tensor) -> Feed:
     return {"bbox": boxes / 1000 if getattr(config, "bbox_scale", None) else boxes}
 
 
-def texts(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def texts(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     """A sentence with its mask, alone, with a decoder's first tokens; embeddings where no ids are taken."""
     if "input_ids" not in takes:
-        yield from embedded(model, config, takes)
+        yield from embedded(config, takes)
         return
     ids = tokens(config)
     more = boxed(config, takes, ids)
@@ -62,7 +62,7 @@ def texts(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     yield {**masked(longer), **boxed(config, takes, longer)}
 
 
-def embedded(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def embedded(config: Any, takes: set[str]) -> Iterator[Feed]:
     """Vectors of the model's width, under whichever name it asks for them."""
     width = number(first_of(config, "hidden_size", "d_model", "embed_dim"), 64)
     name = next((one for one in ("inputs_embeds", "hidden_states", "inputs", "input", "x") if one in takes), "")
@@ -91,10 +91,11 @@ def stepped(model: Any, takes: set[str], config: Any, feed: Feed, output: Any) -
     if getattr(config, "model_type", "") in WHOLE:
         found[ids] = torch.cat([feed[ids], feed[ids][:, -1:]], dim=1)
     if ids == "decoder_input_ids":
-        found |= encoded(model, takes, feed, output)
+        found |= encoded(takes, feed, output)
     mask = feed.get("attention_mask")
     if isinstance(mask, torch.Tensor) and mask.dim() == 2:  # noqa: PLR2004  # batch and tokens
-        found["attention_mask"] = torch.cat([mask, mask[:, -1:]], dim=1) if ids == "input_ids" else mask
+        grown = mask[:, -1:] if name == "mems" else torch.cat([mask, mask[:, -1:]], dim=1)
+        found["attention_mask"] = grown if ids == "input_ids" else mask
     if "bbox" in feed:
         found["bbox"] = feed["bbox"][:, -1:]
     for kinds in ("token_type_ids", "mm_token_type_ids"):
@@ -117,7 +118,7 @@ def _required(model: Any, name: str) -> bool:
     return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
-def encoded(model: Any, takes: set[str], feed: Feed, output: Any) -> Feed:
+def encoded(takes: set[str], feed: Feed, output: Any) -> Feed:
     """What the encoder has made, so that it does not run again; the encoder's own input where that cannot be told."""
     hidden = getattr(output, "encoder_last_hidden_state", None)
     if hidden is None or "encoder_outputs" not in takes:

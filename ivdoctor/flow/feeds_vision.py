@@ -1,5 +1,6 @@
 """Pictures and videos: shapes that families give them, the likeliest first."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from .feeds_grids import gridded, packed
 from .sizes import first_of, number
 
 Feed = dict[str, Any]
+Maker = Callable[[], Feed]
 
 NAMES = ("pixel_values", "pixel_values_videos", "image_pixel_values", "pixel_values_images", "image")
 """What families call a picture; the first that the forward pass takes."""
@@ -38,10 +40,10 @@ def pictures(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     if "spatial_shapes" in takes:
         yield from packed(model, vision, takes, name)
     likely, others = [], []
-    for side in sides(vision):
-        first, *rest = shaped(name, config, takes, (channels(vision), *side))
-        likely.append(first)
-        others += rest
+    for place, side in enumerate(sides(vision)):
+        usual, odd = shaped(name, config, takes, (channels(vision), *side))
+        likely += usual if place == 0 else usual[:1]
+        others += [*([] if place == 0 else usual[1:]), *odd]
     for make in [*likely, *others]:
         yield make()
 
@@ -73,23 +75,27 @@ def sides(vision: Any) -> list[tuple[int, int]]:
     return list(dict.fromkeys([*said, *usual]))
 
 
-def shaped(name: str, config: Any, takes: set[str], shape: tuple[int, ...]) -> list[Callable[[], Feed]]:
-    """One picture, frames, tiles, pictures in a row; the likeliest first."""
+def shaped(name: str, config: Any, takes: set[str], shape: tuple[int, ...]) -> tuple[list[Maker], list[Maker]]:
+    """One picture, frames, tiles, pictures in a row: the usual ways, and those of few families."""
 
-    def one(*before: int, **more: Callable[[], torch.Tensor]) -> Callable[[], Feed]:
+    def one(*before: int, **more: Callable[[], torch.Tensor]) -> Maker:
         return lambda: {name: torch.randn(*before, *shape), **{key: make() for key, make in more.items()}}
 
     frames = number(first_of(config, *FRAMES), 0)
     if "aspect_ratio_ids" in takes:
-        return [lambda: tiled(name, config, shape)]
+        return [lambda: tiled(name, config, shape)], []
+    if getattr(config, "image_grid_pinpoints", None) and "image_sizes" in takes:
+        high, wide = min(config.image_grid_pinpoints, key=math.prod)
+        cuts = math.ceil(high / shape[1]) * math.ceil(wide / shape[2]) + 1
+        return [one(1, cuts, image_sizes=lambda: torch.tensor([[high, wide]]))], []
     if "image_sizes" in takes:
         sizes = {"image_sizes": lambda: torch.tensor([shape[1:]])}
-        return [one(1), *(one(*before, **sizes) for before in ((1,), (1, 5), (1, 1)))]
+        return [one(1), one(1, **sizes), one(1, 5, **sizes)], [one(1, 1, **sizes)]
     if "pixel_attention_mask" in takes:
-        return [one(1, 1, pixel_attention_mask=lambda: torch.ones(1, 1, *shape[1:], dtype=torch.long))]
+        return [one(1, 1, pixel_attention_mask=lambda: torch.ones(1, 1, *shape[1:], dtype=torch.long))], [one(1)]
     if name.endswith("videos"):
-        return [one(1, count) for count in dict.fromkeys((frames or 2, 2, 8, 16))]
-    return [one(1, frames), one(1)] if frames else [one(1), one(1, 1), one(1, 2)]
+        return [one(1, count) for count in dict.fromkeys((frames or 2, 2, 8, 16))], []
+    return ([one(1, frames), one(1)], []) if frames else ([one(1)], [one(1, 1), one(1, 2)])
 
 
 def tiled(name: str, config: Any, shape: tuple[int, ...]) -> Feed:

@@ -17,7 +17,7 @@ from .miniature_build import smallest
 from .miniature_cells import cells_run
 from .miniature_remedies import remedies
 from .shrink import changes
-from .whole import chosen, judged
+from .whole import chosen, paired
 from .world import Stopped
 
 SECONDS = 10.0
@@ -55,7 +55,7 @@ def miniature_of(asked: Asked, flow: Flow | None = None, seconds: float = SECOND
             small = smallest(config, sorted(classes[:3], key=lambda one: one.__name__ != named), time.monotonic() + seconds / 2)
     except (Stopped, RecursionError, MemoryError) as error:
         raise Absent(say("no miniature of it could be made: {reason}", reason=str(error) or type(error).__name__)) from error
-    first = judged(asked, raw)
+    first = paired(asked, raw, ())
     end = time.monotonic() + seconds
     small.until = end - seconds * TRYING
     cells = cells_run(small, first)

@@ -47,7 +47,12 @@ FOLLOW = ("embedding_size", "word_embed_proj_dim", "upsample_groups", "lru_width
 INNER = 128
 """Width inside a feed-forward."""
 
-TEXTS = (("hidden_size", "num_attention_heads"), ("n_embd", "n_head"), ("hidden_size", "n_head"), ("d_model", "num_heads"))
+TEXTS: tuple[tuple[str, str], ...] = (
+    ("hidden_size", "num_attention_heads"),
+    ("n_embd", "n_head"),
+    ("hidden_size", "n_head"),
+    ("d_model", "num_heads"),
+)
 TEXTS += (("emb_dim", "n_heads"), ("dim", "n_heads"), ("d_model", "n_heads"), ("hidden_size", "num_heads"), ("d_model", "n_head"))
 """How language models name their width and its heads."""
 

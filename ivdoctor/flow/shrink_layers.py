@@ -15,7 +15,13 @@ LAYERS = (
 )
 """How configurations name the number of their layers."""
 
-MORE = ("encoder_num_hidden_layers", "decoder_num_hidden_layers", "speech_encoder_layers", "t2u_encoder_layers", "t2u_decoder_layers")
+MORE: tuple[str, ...] = (
+    "encoder_num_hidden_layers",
+    "decoder_num_hidden_layers",
+    "speech_encoder_layers",
+    "t2u_encoder_layers",
+    "t2u_decoder_layers",
+)
 MORE += (
     "l_layers",
     "r_layers",

@@ -46,6 +46,19 @@ def backed(config: dict[str, Any], _: str) -> dict[str, Any]:
     return {"depth_decoder_config": {"backbone_hidden_size": config["hidden_size"]}}
 
 
+def shared(config: dict[str, Any], _: str) -> dict[str, Any]:
+    """Two layers that share their attention, which is twice as wide, and two that have none."""
+    kinds = ["linear_attention", "hybrid"] * 2
+    return {"num_hidden_layers": len(kinds), "layers_block_type": kinds, "attention_hidden_size": 2 * config["hidden_size"]}
+
+
+def expanded(config: dict[str, Any], _: str) -> dict[str, Any]:
+    """A mixer and an attention that are twice as wide as the stream."""
+    width, heads = 2 * config["hidden_size"], config["num_attention_heads"]
+    mixer = {"mamba_headdim": width // config["n_mamba_heads"], "kv_channels": width // 2 // heads, "num_query_groups": heads}
+    return {"attention_hidden_size": width, "attention_head_dim": width // heads} | mixer
+
+
 def cycled(config: dict[str, Any], _: str) -> dict[str, Any]:
     """As many layers as the cycle of kinds has."""
     return {"num_hidden_layers": len(config["block_types"]), "lru_width": config["hidden_size"]}
@@ -65,7 +78,10 @@ OWN: dict[str, Any] = {
     "nemotron3_diarization": listened,
     "neucodec": doubled,
     "xcodec2": doubled,
-    "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid", "linear_attention", "hybrid"]},
+    "xcodec": {"semantic_model_config": {"hidden_size": 768, "num_attention_heads": 12}},
+    "xlstm": {"hidden_size": 256, "embedding_dim": 256, "num_heads": 4, "num_blocks": 2},
+    "zamba": shared,
+    "zamba2": expanded,
     "pocket_tts": flowing,
     "recurrent_gemma": cycled,
     "rwkv": {"hidden_size": 64, "attention_hidden_size": 64, "intermediate_size": 128},

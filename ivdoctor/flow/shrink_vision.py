@@ -77,6 +77,19 @@ def few_queries(_: Config, level: str) -> Config:
     return {"num_queries": 10} if level == "tiny" else {}
 
 
+def pinned(config: Config, _: str) -> Config:
+    """Pictures of one by two tiles."""
+    side = config["vision_config"].get("image_size", 0)
+    return {"image_grid_pinpoints": [[side, 2 * side], [2 * side, side]]} if isinstance(side, int) and side else {}
+
+
+def videoprism(config: Config, level: str) -> Config:
+    """Few frames, few patches, few layers."""
+    layers = {"num_spatial_layers": 2, "num_temporal_layers": 2, "num_auxiliary_layers": 1}
+    tower = layers | {"image_size": 36, "num_frames": 2} if level == "tiny" else layers
+    return {"vision_config": tower} if "vision_config" in config else tower
+
+
 KOSMOS = {"layers": 2, "embed_dim": 128, "ffn_dim": 128, "attention_heads": 4}
 
 OWN: dict[str, Any] = {
@@ -95,6 +108,12 @@ OWN: dict[str, Any] = {
     "t5gemma2": {"encoder": {"mm_tokens_per_image": 4}},
     "tvp": {"num_frames": 2, "max_img_size": 64, "visual_prompt_size": 8},
     "t5gemma2_encoder": {"mm_tokens_per_image": 4},
+    "llava_next": pinned,
+    "llava_next_video": pinned,
+    "llava_onevision": pinned,
+    "granite4_vision": pinned,
+    "videoprism": videoprism,
+    "videoprism_vision_model": videoprism,
     "uvdoc": {"backbone_config": {"depths": [1, 1, 1, 3, 3, 3]}},
     "aria": aria,
     "chameleon": chameleon,

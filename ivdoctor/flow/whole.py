@@ -145,15 +145,18 @@ def bounded(call: Callable[[], Any], seconds: float, library: str) -> Any:
         raise Absent(say("{library} cannot build it: {reason}", library=library, reason=type(error).__name__)) from error
 
 
+def judged(asked: Asked, raw: dict[str, Any]) -> tuple[Half, Half]:
+    """The cell that was asked about: the configuration's own dtype where none was named, and what processors emit."""
+    own = dtype_of(raw) or next(filter(None, map(dtype_of, parts_of(raw))), "float32")
+    return (SHORT_NAME.get(own, "fp32") if asked.dtype == "auto" else asked.dtype), asked.input_dtype or "fp32"
+
+
 def paired(asked: Asked, raw: dict[str, Any], cells: tuple[Flowed, ...]) -> tuple[Half, Half]:
     """
     The cell whose operators are listed: the one that is judged.
 
     Where nobody named the inputs' dtype and processors' float32 raises, it is the one with the inputs cast, which is what will be run.
     """
-    own = dtype_of(raw) or next(filter(None, map(dtype_of, parts_of(raw))), "float32")
-    short = SHORT_NAME.get(own, "fp32") if asked.dtype == "auto" else asked.dtype
-    if asked.input_dtype is not None:
-        return short, asked.input_dtype
-    raised = any((one.way, one.model, one.input, one.status) == ("loaded", short, "fp32", "raised") for one in cells)
-    return short, short if raised else "fp32"
+    short, given = judged(asked, raw)
+    raised = any((one.way, one.model, one.input, one.status) == ("loaded", short, given, "raised") for one in cells)
+    return (short, short) if raised and asked.input_dtype is None else (short, given)

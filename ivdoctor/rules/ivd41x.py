@@ -214,7 +214,8 @@ def operator_missing_here(
     shown = flow is not None and cell is not None and place.kind == "cpu" and carried(flow, miniature, cell) is not None
     if shown or (cell and covers(cast, cell)):
         return
-    for one in [pair for pair in replay.pairs if pair.status == "raised"][:SHOWN]:
+    said = {(one.location.op, one.operands) for one in (flow.cells if flow else ()) if one.status == "raised" and one.location}  # by IVD410
+    for one in [pair for pair in replay.pairs if pair.status == "raised" and (pair.op, pair.dtypes) not in said][:SHOWN]:
         yield Problem(
             message=say("{op} of {dtypes} raises on {place}: {message}", op=one.op, dtypes=_dtypes(one), place=place.name, message=one.message),
             evidence=(say("called in {modules}", modules=", ".join(one.modules)),) if one.modules else (),
