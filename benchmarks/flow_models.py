@@ -46,6 +46,10 @@ MEMORY = 3 * 1024**3
 """Bytes for a key."""
 
 
+class Unavailable(LookupError):
+    """There is nothing to run."""
+
+
 def keys(group: str = "") -> list[str]:
     """All, or those of `text` (no class takes a picture) or `vision`."""
     every = list(modeling_auto.MODEL_MAPPING_NAMES)
@@ -62,12 +66,12 @@ def default(key: str) -> dict[str, Any]:
     Its default configuration, repaired.
 
     Raises:
-        LookupError: there is none, with the reason.
+        Unavailable: there is none, with the reason.
     """
     try:
         plain: dict[str, Any] = CONFIG_MAPPING[key]().to_dict()
     except Exception as error:
-        raise LookupError(f"its default configuration cannot be made: {type(error).__name__}: {str(error)[:200]}") from error
+        raise Unavailable(f"its default configuration cannot be made: {type(error).__name__}: {str(error)[:200]}") from error
     return _merged(plain, {**REPAIRS, **PICTURED}.get(key, ({}, ""))[0])
 
 
@@ -88,12 +92,12 @@ def configured(key: str, level: str = "", place: int = 0) -> tuple[Any, Any]:
         place: of the class among those the key has, the likeliest first.
 
     Raises:
-        LookupError: there is none, with the reason.
+        Unavailable: there is none, with the reason.
     """
     plain = default(key)
     found = classes_of(key)
     if place >= len(found):
-        raise LookupError("it has no other class" if found else missing(key))
+        raise Unavailable("it has no other class" if found else missing(key))
     return found[place], CONFIG_MAPPING[key].from_dict(shrunk(plain, level) if level else plain)
 
 
@@ -123,7 +127,7 @@ def built(key: str, reasons: list[str]) -> Iterator[tuple[Any, Any, str]]:
                 continue
             torch.manual_seed(0)
             model = cls(config).eval()
-        except LookupError:
+        except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001  # the next one
             reasons.append(f"{name} {level}: not built: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
@@ -151,7 +155,7 @@ def measured(key: str) -> dict[str, Any]:
             row = {"key": key, "class": name, "level": level, "feed": said(feed), "ok": True, "place": len(refused), "refused": refused[:4]}
             row |= {"parameters": sum(one.numel() for one in model.parameters()), "decode": decoded(model, config, feed), "before": reasons[:6]}
             return row | {"seconds": round(time.perf_counter() - began, 2)}
-    except LookupError as error:
+    except Unavailable as error:
         reasons.append(str(error))
     return {"key": key, "ok": False, "reasons": [*reasons[:10], *reasons[10:][-6:]], "seconds": round(time.perf_counter() - began, 2)}
 

@@ -85,8 +85,8 @@ REPAIRS: dict[str, Repair] = {
         "it has no token for the start of a picture, which its positions are counted from",
     ),
     "qwen3_omni_moe_thinker": (
-        {"vision_start_token_id": 151652, "vision_end_token_id": 151653},
-        "it has no token for the start of a picture, which its positions are counted from",
+        {"vision_start_token_id": 151652, "vision_end_token_id": 151653, "text_config": {"head_dim": 128}},
+        "it has no token for the start of a picture, which its positions are counted from, and heads of an odd width",
     ),
     "qwen4_exp": (
         {

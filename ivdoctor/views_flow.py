@@ -20,7 +20,7 @@ def told(flow: Flow) -> str:
     parts = [
         say("{architecture} of {library}", architecture=flow.architecture, library=flow.library),
         say("{ran} of {all} combinations run", ran=ran, all=len(shown)),
-        count("{number} distinct operator and dtypes", "{number} distinct pairs of operator and dtypes", len(flow.pairs)),
+        count("{number} distinct operator and dtypes", "{number} distinct pairs of operator and dtypes", len(flow.pairs)) if flow.pairs else "",
         flow.inputs,
     ]
     if unknown := sum(one.status == "unknown" for one in shown):

@@ -24,8 +24,8 @@ def mixed(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
         for tokens in with_tokens(model, config, floats, takes):
             for more in decoded(config, takes):
                 yield {**floats, **tokens, **more}
-    for floats in itertools.islice(pictures(model, config, takes), ALONE):
-        yield floats
+    if place(config, "image") is None:
+        yield from itertools.islice(pictures(model, config, takes), ALONE)
 
 
 def with_tokens(model: Any, config: Any, floats: Feed, takes: set[str]) -> Iterator[Feed]:

@@ -27,7 +27,7 @@ def episode(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     }
 
 
-def series(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def series(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     """A series as long as the context and the longest lag ask for, its times and its static features."""
     past = size(config, 24, "context_length") + max(getattr(config, "lags_sequence", None) or [0])
     ahead = size(config, 24, "prediction_length")

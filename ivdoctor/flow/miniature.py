@@ -12,10 +12,11 @@ from ..text import say
 from ..trials import threads
 from ..trials.load import OFFLINE
 from .feeds import said
-from .guard import within
+from .guard import confined, within
 from .miniature_build import smallest
 from .miniature_cells import cells_run
 from .miniature_remedies import remedies
+from .remote import Misfit, apart
 from .shrink import changes
 from .whole import chosen, paired
 from .world import Stopped
@@ -38,6 +39,8 @@ def miniature_of(asked: Asked, flow: Flow | None = None, seconds: float = SECOND
         Absent: no miniature of it runs in float32, or in time; in one line.
     """
     threads.one()
+    if flow and flow.misfit:
+        raise Absent(flow.misfit)
     try:
         raw = read_config(asked.model)
     except Unreadable as error:
@@ -48,6 +51,16 @@ def miniature_of(asked: Asked, flow: Flow | None = None, seconds: float = SECOND
     except ImportError as error:
         raise Absent(say("transformers is not there: {error}", error=error)) from error
     transformers.logging.set_verbosity_error()
+    if not (asked.trust_remote_code and raw.get("auto_map")):
+        return _made(transformers, asked, raw, flow, seconds)
+    try:
+        with apart() as folder, confined(folder):
+            return _made(transformers, asked, raw, flow, seconds)
+    except Misfit as error:
+        raise Absent(str(error)) from error
+
+
+def _made(transformers: Any, asked: Asked, raw: dict[str, Any], flow: Flow | None, seconds: float) -> Miniature:
     config, classes = chosen(transformers, asked, raw)
     named = flow.architecture if flow else ""
     try:

@@ -75,9 +75,7 @@ def shrunk(config: dict[str, Any], level: str) -> dict[str, Any]:
         level: one of LEVELS.
     """
     found = _cut(config, level)
-    more: More = {**OWN, **VISION}.get(str(config.get("model_type", "")), {})
-    values = more(found, level) if callable(more) else more
-    return merged(found, values, (found.get("text_config") or {}).get("hidden_size", 0))
+    return merged(found, _more({**OWN, **VISION}, found, level), (found.get("text_config") or {}).get("hidden_size", 0))
 
 
 def _cut(config: dict[str, Any], level: str) -> dict[str, Any]:
@@ -103,8 +101,16 @@ def _dropped(config: dict[str, Any]) -> tuple[str, ...]:
 def _inner(config: dict[str, Any], level: str) -> dict[str, Any]:
     """One inside another, with what its own family needs."""
     found = _cut(config, level)
-    more: More = OWN.get(str(config.get("model_type", "")), {})
-    return merged(found, more(found, level) if callable(more) else more, 0)
+    return merged(found, _more(OWN, found, level), 0)
+
+
+def _more(table: dict[str, More], found: dict[str, Any], level: str) -> dict[str, Any]:
+    """What its family needs besides; nothing where the configuration does not say what that hangs on."""
+    more = table.get(str(found.get("model_type", "")), {})
+    try:
+        return more(found, level) if callable(more) else more
+    except (KeyError, TypeError):
+        return {}
 
 
 def _shared(config: dict[str, Any]) -> None:

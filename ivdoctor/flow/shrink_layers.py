@@ -33,7 +33,7 @@ MORE += (
 )
 """How they name that of a part beside it."""
 
-INDEXES = (
+INDEXES: tuple[str, ...] = (
     "cross_attention_layers",
     "deepstack_visual_indexes",
     "fullatt_block_indexes",
@@ -108,7 +108,8 @@ def _kept(config: dict[str, Any], count: int) -> list[int]:
 
 def _kinds(config: dict[str, Any], count: int) -> list[tuple[Any, ...]]:
     """What tells each layer from the others."""
-    lists = [value for name, value in config.items() if _each(name, value, count) and len(set(map(repr, value))) <= MOST]
+    each = {name: value for name, value in config.items() if _each(name, value, count) and name not in SOURCES}
+    lists = [value for value in each.values() if len(set(map(repr, value))) <= MOST]
     marks = [[repr(one) for one in value] for value in lists]
     marks += [[str(layer == source) for layer, source in enumerate(config[name])] for name in SOURCES if _each(name, config.get(name), count)]
     marks += [[str(layer % period == offset) for layer in range(count)] for period, offset in _periods(config)]

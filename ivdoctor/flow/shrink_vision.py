@@ -83,6 +83,13 @@ def pinned(config: Config, _: str) -> Config:
     return {"image_grid_pinpoints": [[side, 2 * side], [2 * side, side]]} if isinstance(side, int) and side else {}
 
 
+def granite4(config: Config, level: str) -> Config:
+    """Layers that are there, and windows that fit into four patches a side."""
+    layers = config["text_config"]["num_hidden_layers"]
+    found = {"deepstack_layer_map": [[-2, 0], [-1, layers - 1]], "spatial_target_layers": [layers - 1] * 4}
+    return pinned(config, level) | found | ({"downsample_rate": "1/2"} if level == "tiny" else {})
+
+
 def videoprism(config: Config, level: str) -> Config:
     """Few frames, few patches, few layers."""
     layers = {"num_spatial_layers": 2, "num_temporal_layers": 2, "num_auxiliary_layers": 1}
@@ -111,7 +118,7 @@ OWN: dict[str, Any] = {
     "llava_next": pinned,
     "llava_next_video": pinned,
     "llava_onevision": pinned,
-    "granite4_vision": pinned,
+    "granite4_vision": granite4,
     "videoprism": videoprism,
     "videoprism_vision_model": videoprism,
     "uvdoc": {"backbone_config": {"depths": [1, 1, 1, 3, 3, 3]}},

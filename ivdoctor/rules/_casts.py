@@ -1,20 +1,20 @@
 """What rules about casts share: which format is meant, whether a run is within the limits, and the lines that cure it."""
 
 from ..evidence import BARRED, at_once, loaded, sound, within
-from ..facts import HALVES, TORCH_NAME, Asked, Cast, CastRun, Half, Limits, Model, Packages, Place, Trial
+from ..facts import HALVES, TORCH_NAME, Asked, Cast, CastRun, Flow, Half, Limits, Model, Packages, Place, Trial
 from ..finding import Fix, Severity, Tried
 from ..lines import INPUTS, class_name, from_pretrained
 from ..text import say, share
 from ._remedies import SUPPORT, caveat, range_of, wanted
 
 
-def outshone(cast: Cast | None, model: Model | None) -> bool:
+def outshone(cast: Cast | None, model: Model | None, flow: Flow | None = None) -> bool:
     """
-    Whether what a stand-in does is no news: the user's own model was run, or was named and is another.
+    Whether what a stand-in does is no news: the user's own model was run, its code was followed, or it was named and is another.
 
-    A model with code of its own cannot be run here, and may well be the one the stand-in stands for.
+    A model with code of its own that may not be run here may well be the one the stand-in stands for.
     """
-    return (cast is not None and cast.how == "real-run") or (model is not None and not model.remote_code)
+    return (cast is not None and cast.how == "real-run") or (model is not None and not model.remote_code) or bool(flow and flow.cells)
 
 
 def gravity(run: CastRun, asked: Asked, loaded: Half | None, cast: Cast) -> Severity:

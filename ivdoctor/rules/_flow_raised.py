@@ -45,7 +45,7 @@ def on_miniature(failed: Outcome, miniature: Miniature | None) -> Iterator[str]:
     """What the miniature did, where one was run."""
     if miniature is None or failed.tried is None or failed.tried.status == "unknown":
         return
-    changes = ", ".join(miniature.changes[:4])
+    changes = ", ".join(miniature.changes[:4]) or say("nothing made smaller")
     if failed.confirmed:
         yield say("a miniature of it, really run on the CPU, raises at the same line ({changes})", changes=changes)
     elif failed.tried.status == "ran":

@@ -246,7 +246,7 @@ def model_brings_its_own_code(model: Model, asked: Asked) -> Iterator[Problem]:
             Fix(
                 title=say("Read the code, then load that revision of it"),
                 code='model = AutoModel.from_pretrained(repository, revision="…", trust_remote_code=True)',
-                trial=untried(say("ivdoctor runs no code of a repository")),
+                trial=untried(say("whether that code is to be trusted is yours to say")),
             ),
         ),
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ..evidence import beyond, judged, sound, within
 from ..evidence import loaded as loaded_in
-from ..facts import Asked, Cast, CastRun, Cell, Checkpoint, Driver, Fed, Gpu, Half, Mismatch, Model, Packages, Place, Precision, Torch, Towers
+from ..facts import Asked, Cast, CastRun, Cell, Checkpoint, Driver, Fed, Flow, Gpu, Half, Mismatch, Model, Packages, Place, Precision, Torch, Towers
 from ..finding import Fix, Problem, Severity, Tried
 from ..lines import INPUTS
 from ..rule import rule
@@ -29,7 +29,14 @@ def judged_cell(mismatch: Mismatch, asked: Asked) -> tuple[Cell | None, Severity
 
 @rule("IVD401", severity=Severity.NOTE, category="conv-input-param-dtype-mismatch")
 def patch_convolution_dtype_differs(
-    torch: Torch, mismatch: Mismatch, place: Place, asked: Asked, precision: Precision | None, cast: Cast | None, model: Model | None
+    torch: Torch,
+    mismatch: Mismatch,
+    place: Place,
+    asked: Asked,
+    precision: Precision | None,
+    cast: Cast | None,
+    model: Model | None,
+    flow: Flow | None,
 ) -> Iterator[Problem]:
     """
     The patch convolution gets pixels in another dtype than its weights, and raises.
@@ -37,7 +44,7 @@ def patch_convolution_dtype_differs(
     The failure of the InternVideo2.5 demo: the model was loaded with `.half()`, the pixels were cast to bfloat16. The vision
     tower looks up its own dtype one line earlier and applies it to everything but the pixels. Shown here on a
     miniature that is really run, as a note; a warning where only the model's dtype was named, because casting the input
-    cures it; an error where both were named. Silent where a model of the user's was really run: IVD406 says what that one does.
+    cures it; an error where both were named. Silent where a model of the user's was really run, or its code was followed: IVD406 and IVD410 say what that one does.
 
     Source: OpenGVLab/InternVideo issues 243 and 251.
 
@@ -45,7 +52,7 @@ def patch_convolution_dtype_differs(
     Bring both to one dtype that the hardware computes in: `model = model.to(torch.bfloat16)`, or cast the input.
     """
     cell, severity = judged_cell(mismatch, asked)
-    if outshone(cast, model) or cell is None or cell.attempt.status == "ran" or cell.model == cell.input or lacks_code(torch, place, precision):
+    if outshone(cast, model, flow) or cell is None or cell.attempt.status == "ran" or cell.model == cell.input or lacks_code(torch, place, precision):
         return
     tried = mismatch.tried(cell.case)
     raised = sum(one.attempt.status == "raised" for one in mismatch.cells)
@@ -86,7 +93,9 @@ def _tower_problem(one: Towers, count: int, mismatch: Mismatch, place: Place, as
 
 
 @rule("IVD402", severity=Severity.NOTE, category="index-write-dtype-mismatch")
-def visual_tokens_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, cast: Cast | None, model: Model | None) -> Iterator[Problem]:
+def visual_tokens_dtype_differs(
+    mismatch: Mismatch, place: Place, asked: Asked, cast: Cast | None, model: Model | None, flow: Flow | None
+) -> Iterator[Problem]:
     """
     The visual tokens are written into text embeddings of another dtype, and the write raises.
 
@@ -98,12 +107,14 @@ def visual_tokens_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, 
     """
     raised = [one for one in mismatch.towers if one.attempt.location and one.attempt.location.op == "aten.index_put_"]
     one = _chosen(raised, "bf16/bf16/fp16", mismatch)
-    if one and not outshone(cast, model):
+    if one and not outshone(cast, model, flow):
         yield _tower_problem(one, len(raised), mismatch, place, asked, model)
 
 
 @rule("IVD403", severity=Severity.NOTE, category="matmul-dtype-mismatch")
-def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, cast: Cast | None, model: Model | None) -> Iterator[Problem]:
+def projector_dtype_differs(
+    mismatch: Mismatch, place: Place, asked: Asked, cast: Cast | None, model: Model | None, flow: Flow | None
+) -> Iterator[Problem]:
     """
     The projector's weights have another dtype than the vision tower's output, and its first product raises.
 
@@ -114,7 +125,7 @@ def projector_dtype_differs(mismatch: Mismatch, place: Place, asked: Asked, cast
     """
     raised = [one for one in mismatch.towers if one.attempt.location and one.attempt.location.module.startswith("projector")]
     one = _chosen(raised, "bf16/fp32/fp32", mismatch)
-    if one and not outshone(cast, model):
+    if one and not outshone(cast, model, flow):
         yield _tower_problem(one, len(raised), mismatch, place, asked, model)
 
 

@@ -13,7 +13,7 @@ from ivdoctor.rules.ivd4xx import (
     projector_dtype_differs,
     visual_tokens_dtype_differs,
 )
-from ivdoctor.testing import a_device, a_driver, a_gpu, a_mismatch, a_place, a_torch, an_nvml_device, findings, recorded
+from ivdoctor.testing import a_device, a_driver, a_flow, a_gpu, a_mismatch, a_place, a_torch, an_nvml_device, findings, recorded
 
 MACHINES = Path(__file__).parent.parent / "machines"
 
@@ -76,6 +76,13 @@ def test_ivd401_fires_on_the_founding_cell_and_leads_with_fp32(place: Place, ask
     """No half precision at full rate, or none that is known: fp32 is what surely works, also when fp16 was asked for."""
     (found,) = findings(patch_convolution_dtype_differs, a_torch(), place, a_mismatch(place.name), asked)
     assert lead(found) == RUN_FP32
+
+
+def test_ivd401_is_silent_where_the_code_of_the_users_own_model_was_followed() -> None:
+    """What a stand-in does is no news then."""
+    asked = Asked(dtype="fp16", input_dtype="bf16")
+    assert not findings(patch_convolution_dtype_differs, a_torch(), A100, a_mismatch(A100.name), asked, a_flow())
+    assert findings(patch_convolution_dtype_differs, a_torch(), A100, a_mismatch(A100.name), asked, a_flow(cells=(), misfit="it does not fit"))
 
 
 def test_ivd401_fires_with_where_it_raises_and_what_made_the_odd_dtype() -> None:
