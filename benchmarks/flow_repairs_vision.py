@@ -58,7 +58,10 @@ REPAIRS: dict[str, Repair] = {
     "deformable_detr": ({"backbone_config": RESNET}, TIMM),
     "detr": ({"backbone_config": {"model_type": "resnet", "out_features": ["stage1", "stage2", "stage3", "stage4"]}}, TIMM),
     "table-transformer": ({"backbone_config": RESNET}, TIMM),
-    "omdet-turbo": ({"backbone_config": SWIN, "apply_layernorm_after_vision_backbone": False}, "its backbone is one of timm's, which is not installed: the Swin of transformers stands for it"),
+    "omdet-turbo": (
+        {"backbone_config": SWIN, "apply_layernorm_after_vision_backbone": False},
+        "its backbone is one of timm's, which is not installed: the Swin of transformers stands for it",
+    ),
     "edgetam": ({"vision_config": {"model_type": "sam2_vision_model"}}, "its tower is one of timm's, which is not installed: SAM 2's stands for it"),
     "fast_vlm": ({"vision_config": {"model_type": "resnet", "hidden_size": 2048}}, TIMM),
     "perception_lm": (
@@ -90,7 +93,13 @@ REPAIRS: dict[str, Repair] = {
     ),
     "qwen4_exp": (
         {
-            "text_config": {"indexer_n_heads": 4, "indexer_kv_heads": 1, "indexer_head_dim": 256, "indexer_budget": 2048, "indexer_compress_ratio": 4},
+            "text_config": {
+                "indexer_n_heads": 4,
+                "indexer_kv_heads": 1,
+                "indexer_head_dim": 256,
+                "indexer_budget": 2048,
+                "indexer_compress_ratio": 4,
+            },
         },
         "it does not say how its sparse attention chooses",
     ),
@@ -100,7 +109,10 @@ REPAIRS: dict[str, Repair] = {
     ),
     "step3p7": ({"text_config": {"sliding_window": 512}}, "it does not say how wide the window of its sliding layers is"),
     "t5gemma2_encoder": ({"text_config": {"dropout_rate": 0.0}}, "its text configuration lacks a rate of dropout that its layers read"),
-    "deepseek_ocr2": ({"text_config": {"mlp_layer_types": ["dense", *["sparse"] * 31], "num_experts_per_tok": 6}}, "it does not say which of its layers have experts"),
+    "deepseek_ocr2": (
+        {"text_config": {"mlp_layer_types": ["dense", *["sparse"] * 31], "num_experts_per_tok": 6}},
+        "it does not say which of its layers have experts",
+    ),
     "gemma4": (
         {"vision_config": {"model_type": "gemma4_vision"}, "audio_config": {"model_type": "gemma4_audio"}},
         "it has no towers; every model that was published has",

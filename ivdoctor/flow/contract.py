@@ -15,7 +15,7 @@ from torch import Tensor
 KEPT = 4
 """Sizes up to this one stay as they are: kernels, pairs, signs."""
 
-LARGEST = 1 << 20
+LARGEST = 1 << 24
 """Elements of all stand-ins together, where the sizes are the real ones."""
 
 MATRIX = frozenset({"mm", "addmm", "bmm", "baddbmm", "linear", "matmul", "_grouped_mm"})
@@ -31,8 +31,6 @@ class Answer:
     error: Exception | None = None
     proven: bool = True
     """False where no stand-in could be made: then nothing is known but what its meta kernel says."""
-    sizes: tuple[tuple[int, ...], ...] | None = None
-    """Of the tensors it gave, where the stand-ins were of the real size."""
 
 
 Control = dict[str, torch.dtype]
@@ -100,8 +98,7 @@ class Contracts:
 
     def _at(self, func: Any, args: Any, kwargs: Any, scale: Scale) -> Answer | None:
         """At one scale; None where the stand-ins are at fault."""
-        sizes = sorted({size for one in tensors((args, kwargs)) for size in one.shape if size > KEPT})
-        table = {size: scale(size, rank) for rank, size in enumerate(sizes)}
+        table = _table(args, kwargs, scale)
         self.asked += 1
         try:
             made = _stand((args, kwargs), table, self.device, None)
@@ -109,7 +106,24 @@ class Contracts:
         except Exception as error:  # noqa: BLE001  # whatever it raises is the answer, if it is one of dtypes
             return Answer(error=error) if any(self._runs(func, args, kwargs, table, control) for control in CONTROLS) else None
         found = list(tensors(result))
-        return Answer(dtypes=tuple(one.dtype for one in found), sizes=tuple(tuple(one.shape) for one in found) if scale is _real else None)
+        return Answer(dtypes=tuple(one.dtype for one in found))
+
+    def sizes(self, func: Any, args: Any, kwargs: Any) -> list[tuple[int, ...]] | None:
+        """
+        Of the tensors it gives, read off small stand-ins, where every size that comes out went in.
+
+        For operators whose meta kernel refuses what they take; not kept, for it holds for these sizes alone.
+        """
+        for scale in (_tiny, _aligned):
+            table = _table(args, kwargs, scale)
+            back = {small: real for real, small in table.items()} | {size: size for size in range(KEPT + 1)}
+            try:
+                made = _stand((args, kwargs), table, self.device, None)
+                found = [tuple(one.shape) for one in tensors(func(*made[0], **made[1]))]
+                return [tuple(back[size] for size in one) for one in found]
+            except Exception:  # noqa: BLE001, S112  # then the next, or nobody knows
+                continue
+        return None
 
     def _runs(self, func: Any, args: Any, kwargs: Any, table: dict[int, int], control: "Control") -> bool:
         """The same stand-ins, in dtypes that go together."""
@@ -119,6 +133,12 @@ class Contracts:
         except Exception:  # noqa: BLE001  # the stand-ins are at fault
             return False
         return True
+
+
+def _table(args: Any, kwargs: Any, scale: Scale) -> dict[int, int]:
+    """From each size among the tensors to that of its stand-in."""
+    sizes = sorted({size for one in tensors((args, kwargs)) for size in one.shape if size > KEPT})
+    return {size: scale(size, rank) for rank, size in enumerate(sizes)}
 
 
 def tensors(tree: Any) -> Iterator[Tensor]:

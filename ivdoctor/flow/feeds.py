@@ -77,13 +77,13 @@ def first_feed(model: Any, config: Any, attempt: Callable[[Feed], Any], limit: i
 
 def said(feed: Feed) -> str:
     """`input_ids 1x7 int64, pixel_values 1x3x224x224 float32`."""
-    return ", ".join(f"{name} {_shape(value)}" for name, value in feed.items())
+    return ", ".join(f"{name} {_shape(value)}" for name, value in feed.items() if value is not True)
 
 
 def _shape(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return "x".join(map(str, value.shape)) + " " + str(value.dtype).removeprefix("torch.")
-    return type(value).__name__
+    return str(value) if isinstance(value, bool) else type(value).__name__
 
 
 def decode_step(model: Any, config: Any, feed: Feed, output: Any) -> Feed | None:

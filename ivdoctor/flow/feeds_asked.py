@@ -6,10 +6,10 @@ from typing import Any
 import torch
 
 from .feeds_places import place, words
-from .sizes import first_of, number, size
+from .sizes import size
 
 Feed = dict[str, Any]
-Maker = Callable[[Any, Any, set[str]], Iterator[Feed]]
+Maker = Callable[[Any, set[str]], Iterator[Feed]]
 
 
 def picture(config: Any, default: int = 224) -> torch.Tensor:
@@ -25,42 +25,42 @@ def texted(config: Any, count: int = 7) -> Feed:
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-def boxes(config: Any, count: int) -> torch.Tensor:
-    """Where the words lie: x0, y0, x1, y1 of a page of 1000, or the corners of a page of 1."""
+def boxes(count: int) -> torch.Tensor:
+    """Where the words lie: x0, y0, x1, y1 of a page of 1000."""
     return torch.tensor([[[10, 20, 30, 40]] * count])
 
 
-def boxed(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def boxed(config: Any, takes: set[str]) -> Iterator[Feed]:
     """Words and where they lie."""
     start = {"decoder_input_ids": torch.tensor([[0, 5]])} if getattr(config, "is_encoder_decoder", False) else {}
     for more in ({"pixel_values": picture(config)} if "pixel_values" in takes else {}, {"image": picture(config)} if "image" in takes else {}):
-        yield {**texted(config), "bbox": boxes(config, 7), **more, **start}
+        yield {**texted(config), "bbox": boxes(7), **more, **start}
 
 
-def cornered(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def cornered(config: Any, _: set[str]) -> Iterator[Feed]:
     """Words and the four corners of their boxes, between 0 and 1."""
     for width in (8, 4):
         yield {**texted(config), "bbox": torch.full((1, 7, width), 0.5)}
 
 
-def regions(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def regions(config: Any, _: set[str]) -> Iterator[Feed]:
     """Words, and regions that a detector has found."""
     yield {**texted(config), "visual_feats": torch.randn(1, 4, config.visual_feat_dim), "visual_pos": torch.rand(1, 4, config.visual_pos_dim)}
 
 
-def embedded(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def embedded(config: Any, _: set[str]) -> Iterator[Feed]:
     """Words, and regions already embedded."""
     mask = {"visual_attention_mask": torch.ones(1, 4), "visual_token_type_ids": torch.ones(1, 4, dtype=torch.long)}
     yield {**texted(config), "visual_embeds": torch.randn(1, 4, config.visual_embedding_dim), **mask}
 
 
-def seen(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def seen(config: Any, _: set[str]) -> Iterator[Feed]:
     """A picture in a row of one, and which of the words see it."""
     feed = texted(config)
     yield {**feed, "pixel_values": picture(config)[None], "image_attention_mask": torch.ones(1, 7, 1, dtype=torch.long)}
 
 
-def latent(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def latent(config: Any, takes: set[str]) -> Iterator[Feed]:
     """As many places as the picture has latent queries, marked by a mask."""
     count = size(config, 64, "latent_query_num")
     ids = torch.tensor([[*words(config, 2), *[5] * count, *words(config, 4)[2:]]])
@@ -75,13 +75,13 @@ def latent(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     yield {**feed, "flattened_patches": torch.ones(1, 4, width + 2)}
 
 
-def tasked(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def tasked(config: Any, _: set[str]) -> Iterator[Feed]:
     """A picture and the task in words."""
     ids = torch.tensor([([*words(config, 5), 0, 0] * config.task_seq_len)[: config.task_seq_len]])
     yield {"pixel_values": torch.randn(1, 3, 224, 224), "task_inputs": ids}
 
 
-def classes(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def classes(config: Any, _: set[str]) -> Iterator[Feed]:
     """A picture, the names of two classes, and the task in words."""
     ids = torch.tensor([words(config, 5)] * 2)
     feed = {"classes_input_ids": ids, "classes_attention_mask": torch.ones_like(ids), "classes_structure": torch.tensor([2])}
@@ -90,7 +90,7 @@ def classes(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     yield {"pixel_values": torch.randn(1, 3, side, side), **feed, **task}
 
 
-def queried(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def queried(config: Any, takes: set[str]) -> Iterator[Feed]:
     """A picture (or frames), what the query-former is asked, and as many places as it has queries."""
     shape = picture(config)
     frames = 4 if "video" in getattr(config, "model_type", "") else 1
@@ -107,7 +107,7 @@ def queried(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
         yield {**feed, "decoder_input_ids": torch.tensor([[1, 5]])}
 
 
-def acting(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def acting(config: Any, takes: set[str]) -> Iterator[Feed]:
     """What a robot sees, is told, and feels."""
     vlm = config.vlm_config
     vision = vlm.vision_config
@@ -126,7 +126,7 @@ def acting(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
         yield {**feed, "action_embeds": torch.randn(1, config.chunk_size + 1, config.dit_config.hidden_size)}
 
 
-def prompted(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def prompted(config: Any, takes: set[str]) -> Iterator[Feed]:
     """A picture and a point in it."""
     if "input_points" in takes:
         points = {"input_points": torch.ones(1, 1, 1, 2), "input_labels": torch.ones(1, 1, 1, dtype=torch.long)}

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from .sizes import first_of, number, size
+from .sizes import number, size
 
 Feed = dict[str, Any]
-Maker = Callable[[Any, Any, set[str]], Iterator[Feed]]
+Maker = Callable[[Any, set[str]], Iterator[Feed]]
 
 
 def _square(config: Any, default: int = 224) -> tuple[int, int, int]:
@@ -19,7 +19,7 @@ def _square(config: Any, default: int = 224) -> tuple[int, int, int]:
     return (size(vision, 3, "num_channels", "in_channels"), side, side)
 
 
-def aria(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def aria(config: Any, _: set[str]) -> Iterator[Feed]:
     """A picture of as many patches as the projector has queries for."""
     patch = size(config.vision_config, 14, "patch_size")
     for patches in sorted(int(one) for one in config.projector_patch_to_query_dict):
@@ -27,44 +27,44 @@ def aria(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
         yield {"pixel_values": torch.randn(1, 3, side, side)}
 
 
-def hybrid(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def hybrid(config: Any, _: set[str]) -> Iterator[Feed]:
     """The picture in two sizes."""
     high = size(config.high_res_vision_config, 1024, "image_size")
     yield {"pixel_values": torch.randn(1, *_square(config)), "high_res_pixel_values": torch.randn(1, 3, high, high)}
 
 
-def depth_pro(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def depth_pro(config: Any, _: set[str]) -> Iterator[Feed]:
     """A picture that is a patch at its smallest scale."""
     side = math.ceil(number(config.patch_size, 384) / min(config.scaled_images_ratios))
     yield {"pixel_values": torch.randn(1, 3, side, side)}
 
 
-def pair(_: Any, __: Any, ___: set[str]) -> Iterator[Feed]:
+def pair(_: Any, __: set[str]) -> Iterator[Feed]:
     """Two pictures that are matched."""
     yield from ({"pixel_values": torch.randn(1, 2, channels, 64, 64)} for channels in (3, 1))
 
 
-def fuyu(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def fuyu(config: Any, _: set[str]) -> Iterator[Feed]:
     """Patches in a row."""
     yield {"pixel_values": torch.randn(1, 4, size(config, 3, "num_channels") * config.patch_size**2)}
 
 
-def rows(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def rows(config: Any, _: set[str]) -> Iterator[Feed]:
     """Patches, one after the other."""
     yield {"pixel_values": torch.randn(4, config.patch_dim)}
 
 
-def filmed(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def filmed(config: Any, _: set[str]) -> Iterator[Feed]:
     """Frames as large as what is laid over them."""
     yield {"pixel_values": torch.randn(1, config.num_frames, 3, config.max_img_size, config.max_img_size)}
 
 
-def line(_: Any, __: Any, ___: set[str]) -> Iterator[Feed]:
+def line(_: Any, __: set[str]) -> Iterator[Feed]:
     """A line of a text."""
     yield from ({"pixel_values": torch.randn(1, 3, height, 320)} for height in (48, 96))
 
 
-def positioned(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def positioned(config: Any, takes: set[str]) -> Iterator[Feed]:
     """Patches in a row, each with its column and line; as many as are pooled into four."""
     vision = getattr(config, "vision_config", None) or config
     pool = size(vision, 1, "pooling_kernel_size") if hasattr(vision, "pooling_kernel_size") else 1
@@ -76,13 +76,13 @@ def positioned(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     yield {"pixel_values": torch.randn(1, side * side, 3 * patch * patch), name: places}
 
 
-def tiles(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def tiles(config: Any, takes: set[str]) -> Iterator[Feed]:
     """Tiles and which of them are real."""
     if "pixel_attention_mask" in takes:
         yield {"pixel_values": torch.randn(1, 1, *_square(config)), "pixel_attention_mask": torch.ones(1, 1, dtype=torch.bool)}
 
 
-def blocks(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def blocks(config: Any, _: set[str]) -> Iterator[Feed]:
     """Merged patches with their colours last, and a grid of merged patches."""
     vision = getattr(config, "vision_config", None) or config
     side = vision.patch_size * vision.spatial_merge_size
@@ -90,13 +90,13 @@ def blocks(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     yield {"pixel_values": torch.randn(4, side, side, vision.num_channels), **grid}
 
 
-def folded(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def folded(config: Any, _: set[str]) -> Iterator[Feed]:
     """Patches of some frames with their colours last."""
     vision = getattr(config, "vision_config", None) or config
     yield {"pixel_values": torch.randn(4, vision.temporal_patch_size, vision.patch_size, vision.patch_size, vision.num_channels)}
 
 
-def strips(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def strips(config: Any, _: set[str]) -> Iterator[Feed]:
     """Patches side by side in one strip, and how many there are in height and width."""
     vision = getattr(config, "vision_config", None) or config
     patch = size(vision, 14, "patch_size")
@@ -104,7 +104,7 @@ def strips(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
         yield {"pixel_values": torch.randn(1, 3, patch, side * side * patch), "target_sizes": torch.tensor([[side, side]])}
 
 
-def molmo2(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def molmo2(config: Any, _: set[str]) -> Iterator[Feed]:
     """Patches in rows, and which of them are pooled into a feature."""
     vision = config.vision_config
     patch = size(vision, 14, "patch_size")
@@ -114,7 +114,7 @@ def molmo2(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     yield {"pixel_values": torch.randn(1, high * wide, 3 * patch * patch), "image_token_pooling": pooled, **grids}
 
 
-def crops(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def crops(config: Any, _: set[str]) -> Iterator[Feed]:
     """The whole picture and one crop of it, with their masks, and the places they fill."""
     vision = config.vision_config
     side = size(vision, 448, "crop_size")
@@ -126,13 +126,13 @@ def crops(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     yield {"image_pixel_values": torch.randn(1, 2, 3, side, side), "image_sizes": torch.tensor([[side, side]]), "input_ids": ids, **masks}
 
 
-def resized(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def resized(config: Any, _: set[str]) -> Iterator[Feed]:
     """As large as its positions are many."""
     patch = size(config, 16, "patch_size")
     yield {"pixel_values": torch.randn(1, 3, 4 * patch, 4 * patch)}
 
 
-def learnt(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def learnt(config: Any, takes: set[str]) -> Iterator[Feed]:
     """Whatever one modality gives: ids, a picture, or rows as wide as the encoder takes them."""
     if "input_ids" in takes:
         return
@@ -142,7 +142,7 @@ def learnt(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
         yield {"inputs": torch.randn(1, 16, config.d_model)}
 
 
-def example(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def example(config: Any, _: set[str]) -> Iterator[Feed]:
     """A picture, another with its mask as the example."""
     value = config.image_size if isinstance(config.image_size, (list, tuple)) else [config.image_size] * 2
     shape = (1, 3, value[0] // 2, value[1])

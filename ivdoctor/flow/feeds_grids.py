@@ -23,7 +23,7 @@ def gridded(model: Any, vision: Any, takes: set[str], name: str) -> Iterator[Fee
     side = 2 * merge
     key = next((one for one in IMAGES if one in takes), "video_grid_thw")
     grid = torch.tensor([[1, side, side]])
-    more = {one: torch.tensor([merge]) for one in ("merge_sizes", "image_merge_sizes") if one in takes}
+    more: Feed = {one: torch.tensor([merge]) for one in ("merge_sizes", "image_merge_sizes") if one in takes}
     for shape in shapes(model, vision):
         yield {name: torch.randn(side * side, *shape), key: grid, **more}
         if len(shape) > 1:
@@ -55,7 +55,7 @@ def embedding(model: Any) -> nn.Module | None:
     return next(conv, None) or next(linear, None)
 
 
-def packed(model: Any, vision: Any, takes: set[str], name: str) -> Iterator[Feed]:
+def packed(vision: Any, takes: set[str], name: str) -> Iterator[Feed]:
     """Patches in rows that are padded to one length, with the height and width of each picture."""
     patch = number(first_of(vision, *PATCH), 14)
     channels = number(first_of(vision, "num_channels", "in_channels"), 3)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .feeds_sound import SAMPLES
-from .feeds_text import LENGTH, masked, tokens
+from .feeds_text import LENGTH, cached, masked, tokens
 from .sizes import first_of, size
 
 Feed = dict[str, Any]
@@ -76,10 +76,10 @@ def questions(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
     yield masked(ids)
 
 
-def protein(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def protein(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     """A question, and the protein it is about."""
     ids = torch.tensor([[0, 5, 6, 7, 8, 9, 10, 2]])
-    yield {**masked(tokens(config)), "protein_input_ids": ids, "protein_attention_mask": torch.ones_like(ids)}
+    yield {**masked(tokens(config)), "protein_input_ids": ids, "protein_attention_mask": torch.ones_like(ids), **cached(model, takes)}
 
 
 def codebooks(*names: str) -> Maker:
@@ -93,11 +93,11 @@ def codebooks(*names: str) -> Maker:
     return make
 
 
-def channels(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:
+def channels(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     """Text, and codes of a sound with a channel for every codebook."""
     ids = tokens(config)
     codes = size(config, 9, "num_channels")
-    yield {**masked(ids), "decoder_input_ids": torch.ones(1, LENGTH, codes, dtype=torch.long)}
+    yield {**masked(ids), "decoder_input_ids": torch.ones(1, LENGTH, codes, dtype=torch.long), **cached(model, takes)}
 
 
 def composed(_: Any, config: Any, __: set[str]) -> Iterator[Feed]:

@@ -56,8 +56,9 @@ def counted(model: Any, kind: str, floats: Feed) -> int | None:
     names = inspect.signature(getter).parameters
     with contextlib.suppress(Exception), torch.no_grad():  # the wrong shape: the next one
         found = getter(**{key: value for key, value in floats.items() if key in names})
-        pooled = getattr(found, "pooler_output", None)
-        pooled = pooled if pooled is not None else getattr(found, "last_hidden_state", found)
+        deep = getattr(found, "deepstack_features", None)
+        options = (getattr(found, "pooler_output", None), getattr(found, "last_hidden_state", None), deep[0] if deep else None, found)
+        pooled = next(one for one in options if one is not None)
         leaves = [one for one in tree_leaves(pooled) if isinstance(one, torch.Tensor)]
         return sum(one.numel() // one.shape[-1] for one in leaves)
     return 0

@@ -45,13 +45,19 @@ def boxed(config: Any, takes: set[str], ids: torch.Tensor) -> Feed:
     return {"bbox": boxes / 1000 if getattr(config, "bbox_scale", None) else boxes}
 
 
-def texts(_: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
+def cached(model: Any, takes: set[str]) -> Feed:
+    """What `generate` always asks of a model, and some do not do unasked."""
+    able = getattr(model, "can_generate", bool)
+    return {"use_cache": True} if "use_cache" in takes and able() else {}
+
+
+def texts(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     """A sentence with its mask, alone, with a decoder's first tokens; embeddings where no ids are taken."""
     if "input_ids" not in takes:
         yield from embedded(config, takes)
         return
     ids = tokens(config)
-    more = boxed(config, takes, ids)
+    more = boxed(config, takes, ids) | cached(model, takes)
     start = started(config, takes)
     both = start and getattr(config, "is_encoder_decoder", False)
     for feed in ({**masked(ids), **more}, {"input_ids": ids, **more}):
@@ -82,7 +88,7 @@ WHOLE = ("cpmant",)
 
 def stepped(model: Any, takes: set[str], config: Any, feed: Feed, output: Any) -> Feed | None:
     """One more token: its arguments, or None where nothing is kept."""
-    name = next((one for one in CACHES if one in takes and getattr(output, one, None) is not None), "")
+    name = next((one for one in CACHES if (one in takes or "kwargs" in takes) and getattr(output, one, None) is not None), "")
     ids = "decoder_input_ids" if "decoder_input_ids" in feed and "input_ids" not in _decoder_only(takes) else "input_ids"
     if not name or ids not in feed:
         return None
@@ -96,6 +102,8 @@ def stepped(model: Any, takes: set[str], config: Any, feed: Feed, output: Any) -
     if isinstance(mask, torch.Tensor) and mask.dim() == 2:  # noqa: PLR2004  # batch and tokens
         grown = mask[:, -1:] if name == "mems" else torch.cat([mask, mask[:, -1:]], dim=1)
         found["attention_mask"] = grown if ids == "input_ids" else mask
+    if "encoder_past_key_values" in takes and "input_features" in feed:
+        found |= streamed(config, feed, output)
     if "bbox" in feed:
         found["bbox"] = feed["bbox"][:, -1:]
     for kinds in ("token_type_ids", "mm_token_type_ids"):
@@ -107,6 +115,13 @@ def stepped(model: Any, takes: set[str], config: Any, feed: Feed, output: Any) -
     if _required(model, "position_ids"):
         found["position_ids"] = torch.tensor([[places]])
     return found
+
+
+def streamed(config: Any, feed: Feed, output: Any) -> Feed:
+    """The sound of one more token, and what its encoder has kept."""
+    frames = number(first_of(config, "audio_length_per_tok"), 8)
+    kept = {name: getattr(output, name, None) for name in ("encoder_past_key_values", "padding_cache")}
+    return {"input_features": feed["input_features"][..., -frames:]} | {name: one for name, one in kept.items() if one is not None}
 
 
 def _decoder_only(takes: set[str]) -> set[str]:

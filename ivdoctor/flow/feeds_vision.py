@@ -30,7 +30,7 @@ def pictures(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     kind = getattr(config, "model_type", "")
     for table in (ASKED, SPECIAL):
         if kind in table:
-            yield from table[kind](model, config, takes)
+            yield from table[kind](config, takes)
     name = next((one for one in NAMES if one in takes), "hidden_states" if "grid_thw" in takes else "")
     if not name:
         return
@@ -38,7 +38,7 @@ def pictures(model: Any, config: Any, takes: set[str]) -> Iterator[Feed]:
     if takes & set(GRIDS):
         yield from gridded(model, vision, takes, name)
     if "spatial_shapes" in takes:
-        yield from packed(model, vision, takes, name)
+        yield from packed(vision, takes, name)
     likely, others = [], []
     for place, side in enumerate(sides(vision)):
         usual, odd = shaped(name, config, takes, (channels(vision), *side))

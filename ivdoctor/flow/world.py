@@ -192,7 +192,7 @@ class World(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own 
                     return _Raise(answer.error)
                 if not answer.proven:
                     self.unproven[op.name] = None
-            return _shaped(func, op, args, kwargs, answer)
+            return _shaped(func, op, args, kwargs, answer, self.contracts)
 
     def _made(self, made: Any, op: Operator, args: Any = ()) -> Any:
         if isinstance(made, _Spec):
@@ -232,7 +232,7 @@ class _Plain:
         torch.set_autocast_enabled("cpu", self.was)
 
 
-def _shaped(func: Any, op: Operator, args: Any, kwargs: Any, answer: Answer) -> Any:
+def _shaped(func: Any, op: Operator, args: Any, kwargs: Any, answer: Answer, contracts: Contracts) -> Any:
     """Sizes by the meta kernel; in another dtype where it refuses what the operator took (of _grouped_mm all but bfloat16); by a real run where there is none."""
     first: Exception | None = None
     for control in (None, torch.float32, torch.bfloat16):
@@ -246,6 +246,9 @@ def _shaped(func: Any, op: Operator, args: Any, kwargs: Any, answer: Answer) -> 
         return _specs(result, answer)
     if op.kind in {"view", "factory", "copy", "like"} and first is not None:
         return _Raise(first)
+    sizes = contracts.sizes(func, args, kwargs) if answer.proven and len(answer.dtypes) == 1 else None
+    if sizes is not None:
+        return _Spec(torch.empty(sizes[0], dtype=answer.dtypes[0], device="meta"), None, 0)
     try:
         result = plausible.really(func, args, kwargs)
     except MemoryError as error:
