@@ -30,6 +30,7 @@ from ivdoctor.flow.classes import classes_of  # noqa: E402
 from ivdoctor.flow.feeds import said  # noqa: E402
 from ivdoctor.flow.miniature_build import smallest  # noqa: E402
 from ivdoctor.flow.miniature_cells import Small, cells_run  # noqa: E402
+from ivdoctor.flow.world import Stopped, World  # noqa: E402
 
 PATIENCE = 90
 """Seconds for a type."""
@@ -38,7 +39,6 @@ PATIENCE = 90
 def predicted(small: Small) -> tuple[Flowed, ...]:
     """As the flow has it."""
     from ivdoctor.flow.cells import cells_of, flowing
-    from ivdoctor.flow.world import World
 
     return cells_of(flowing(small.cls, small.config, World(), small.feed))
 
@@ -74,7 +74,7 @@ def measured(model_type: str, known: dict[str, Any]) -> dict[str, Any]:
     ready = time.monotonic()
     try:
         row["flow"] = {one.case: cell(one) for one in predicted(small)}
-    except Exception as error:  # noqa: BLE001  # it is told
+    except (Exception, Stopped) as error:  # noqa: BLE001  # it is told
         row["unforetold"] = f"{type(error).__name__}: {error}"[:400]
     row["seconds"]["flow"] = round(time.monotonic() - ready, 1)
     return row

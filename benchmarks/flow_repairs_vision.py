@@ -68,6 +68,11 @@ REPAIRS: dict[str, Repair] = {
         {"vision_config": {"model_type": "dinov2", "model_args": {"embed_dim": 768}}},
         "its tower is one of timm's, which is not installed: DINOv2 stands for it",
     ),
+    "glm_image": (ROPE, SECTIONED),
+    "llama4": (
+        {"vision_config": {"hidden_size": 1408, "vision_output_dim": 4096}},
+        "four shuffled patches of its tower are not as wide as its projector, nor what the projector gives as wide as is taken",
+    ),
     "lw_detr": ({"projector_scale_factors": [1.0], "projector_in_channels": [256], "num_feature_levels": 1}, "it says no scales of its features"),
     "ovis2": ({"hidden_size": 4096}, "its table of visual tokens is not as wide as its language model"),
     "pp_ocrv6_medium_det": (
@@ -127,7 +132,7 @@ REPAIRS: dict[str, Repair] = {
     ),
     "glm46v": (ROPE, SECTIONED),
     "glm4v": (ROPE, SECTIONED),
-    "glm4v_moe": (ROPE, SECTIONED),
+    "glm4v_moe": ({"text_config": {"head_dim": 128, "rope_parameters": SECTIONS}}, f"{SECTIONED}, and its heads are of an odd width"),
     "glmga": (ROPE, SECTIONED),
     "granite4_vision": (
         {"downsample_rate": "4/8", "deepstack_layer_map": [[-4, 9], [-2, 6]]},

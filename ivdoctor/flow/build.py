@@ -35,6 +35,9 @@ class Build:
             first.setdefault(id(tensor), name)
         self.tied = {name: first[id(tensor)] for name, _, _, tensor in self.slots}
         """Every name to the first of the same tensor."""
+        self.plain = [(module, dict(module.__dict__)) for module in self.model.modules()]
+        """What its modules hold besides: some keep a result there and give it again."""
+        self.now: dict[str, torch.dtype] = {}
 
     @property
     def parameters(self) -> int:
@@ -45,12 +48,12 @@ class Build:
         """The dtypes `.to(dtype)` leaves: everything that floats."""
         return {name: dtype for name, _, _, tensor in self.slots if tensor.is_floating_point()}
 
-    def own(self) -> dict[str, torch.dtype]:
-        """The dtypes its constructor made."""
-        return {name: tensor.dtype for name, _, _, tensor in self.slots}
-
     def becomes(self, dtypes: Mapping[str, torch.dtype]) -> None:
-        """Every tensor in its dtype; what a name is not said of stays as the constructor made it."""
+        """Every tensor in its dtype; what a name is not said of stays as the constructor made it, and what a pass left behind is gone."""
+        self.now = dict(dtypes)
+        for module, before in self.plain:
+            module.__dict__.clear()
+            module.__dict__.update(before)
         made: dict[str, Tensor] = {}
         for name, holder, key, tensor in self.slots:
             if not tensor.is_floating_point():
@@ -60,6 +63,10 @@ class Build:
                 made[owner] = _in_dtype(tensor, dtypes.get(owner, tensor.dtype), weight=isinstance(tensor, nn.Parameter))
                 made[owner].made = Site(module=owner, dtype=str(made[owner].dtype).removeprefix("torch."))  # type: ignore[attr-defined]
             holder[key] = made[owner]
+
+    def again(self) -> None:
+        """As it was before the last pass."""
+        self.becomes(self.now)
 
 
 def _slots(model: nn.Module) -> Iterator[tuple[str, dict[str, Any], str, Tensor]]:

@@ -233,6 +233,7 @@ class _Result:
 def attempt(made: Flowing, given: Half, trace: Trace | None = None) -> _Result:
     """One forward pass and one step with the cache."""
     result, casts = _Result(), Casts()
+    made.build.again()
     model, world = made.build.model, made.world
     feed = fed(made.feed, FORMATS[given])
     world.watch, world.casts = trace, casts

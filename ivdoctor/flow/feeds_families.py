@@ -115,15 +115,19 @@ def molmo2(config: Any, _: set[str]) -> Iterator[Feed]:
 
 
 def crops(config: Any, _: set[str]) -> Iterator[Feed]:
-    """The whole picture and one crop of it, with their masks, and the places they fill."""
-    vision = config.vision_config
+    """The whole picture and one crop of it, with their masks, a sound, and the places they fill; then without the sound."""
+    vision, audio = config.vision_config, config.audio_config
     side = size(vision, 448, "crop_size")
     grid = side // vision.patch_size
     half = grid // 2 + grid % 2
-    count = 2 * half * (half + 1) + 1
-    ids = torch.tensor([[4, 5, *[vision.image_token_id] * count, 6, 7]])
-    masks = {"image_attention_mask": torch.ones(1, 2, grid, grid, dtype=torch.long), "attention_mask": torch.ones_like(ids)}
-    yield {"image_pixel_values": torch.randn(1, 2, 3, side, side), "image_sizes": torch.tensor([[side, side]]), "input_ids": ids, **masks}
+    places = [vision.image_token_id] * (2 * half * (half + 1) + 1)
+    frames = 8 * size(audio, 8, "time_reduction")
+    spectrum = {"audio_input_features": torch.randn(1, frames, size(audio, 80, "input_size")), "audio_embed_sizes": torch.tensor([8])}
+    masks = {"image_attention_mask": torch.ones(1, 2, grid, grid, dtype=torch.long)}
+    for more, sound in ((spectrum, [audio.audio_token_id] * 8), ({}, [])):
+        ids = torch.tensor([[4, 5, *places, 6, *sound, 7]])
+        feed = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "image_sizes": torch.tensor([[side, side]]), **masks}
+        yield {"image_pixel_values": torch.randn(1, 2, 3, side, side), **feed, **more}
 
 
 def resized(config: Any, _: set[str]) -> Iterator[Feed]:
@@ -149,7 +153,38 @@ def example(config: Any, _: set[str]) -> Iterator[Feed]:
     yield {name: torch.randn(*shape) for name in ("pixel_values", "prompt_pixel_values", "prompt_masks")}
 
 
+def chunked(config: Any, _: set[str]) -> Iterator[Feed]:
+    """A chunk of a spectrum, and how many samples it was made of."""
+    audio = config.audio_config
+    yield {"input_features": torch.randn(1, audio.feature_size, 64), "chunk_sample_lengths": torch.tensor([64 * audio.hop_length])}
+
+
+def embedded(config: Any, _: set[str]) -> Iterator[Feed]:
+    """Frames that are projected as they are."""
+    yield {"input_features": torch.randn(1, 8, config.audio_config.output_proj_dims), "input_features_mask": torch.ones(1, 8, dtype=torch.bool)}
+
+
+def coded(config: Any, _: set[str]) -> Iterator[Feed]:
+    """Frames as codes of each book."""
+    yield {"audio_input_ids": torch.ones(1, 8, config.audio_config.num_codebooks, dtype=torch.long)}
+
+
+def sequenced(config: Any, _: set[str]) -> Iterator[Feed]:
+    """A picture that is given, and the grid of one that is asked for."""
+    vision = config.vision_config
+    side, patch = 2, size(vision, 16, "patch_size")
+    ids = [4, 5, config.image_start_token_id, *[config.image_token_id] * side**2, config.image_end_token_id, 6, config.image_start_token_id]
+    tokens = torch.tensor([ids])
+    feed = {"image_grid_thw": torch.tensor([[1, side, side]] * 2), "images_per_sample": torch.tensor([2])}
+    picture = torch.randn(side**2, size(vision, 3, "in_channels") * patch**2)
+    yield {"pixel_values": picture, **feed, "input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+
+
+HEARD: dict[str, Maker] = {"dots3_note": chunked, "gemma4_unified": embedded, "inkling_mm_model": coded}
+"""Sounds like no other's."""
+
 SPECIAL: dict[str, Maker] = {
+    "glm_image": sequenced,
     "aria": aria,
     "deepseek_vl_hybrid": hybrid,
     "depth_pro": depth_pro,

@@ -89,7 +89,7 @@ WHOLE = ("cpmant",)
 def stepped(model: Any, takes: set[str], config: Any, feed: Feed, output: Any) -> Feed | None:
     """One more token: its arguments, or None where nothing is kept."""
     name = next((one for one in CACHES if (one in takes or "kwargs" in takes) and getattr(output, one, None) is not None), "")
-    ids = "decoder_input_ids" if "decoder_input_ids" in feed and "input_ids" not in _decoder_only(takes) else "input_ids"
+    ids = "decoder_input_ids" if "decoder_input_ids" in feed else "input_ids"
     if not name or ids not in feed:
         return None
     found: Feed = {ids: feed[ids][:, -1:], name: getattr(output, name)}
@@ -98,23 +98,29 @@ def stepped(model: Any, takes: set[str], config: Any, feed: Feed, output: Any) -
         found[ids] = torch.cat([feed[ids], feed[ids][:, -1:]], dim=1)
     if ids == "decoder_input_ids":
         found |= encoded(takes, feed, output)
-    mask = feed.get("attention_mask")
-    if isinstance(mask, torch.Tensor) and mask.dim() == 2:  # noqa: PLR2004  # batch and tokens
-        grown = mask[:, -1:] if name == "mems" else torch.cat([mask, mask[:, -1:]], dim=1)
-        found["attention_mask"] = grown if ids == "input_ids" else mask
     if "encoder_past_key_values" in takes and "input_features" in feed:
         found |= streamed(config, feed, output)
+    return found | _beside(feed, ids, name) | _placed(model, takes, feed[ids].shape[1], name)
+
+
+def _beside(feed: Feed, ids: str, cache: str) -> Feed:
+    """The mask, which grows with a decoder's own tokens, and what else is said of each token."""
+    found: Feed = {}
+    mask = feed.get("attention_mask")
+    if isinstance(mask, torch.Tensor) and mask.dim() == 2:  # noqa: PLR2004  # batch and tokens
+        grown = mask[:, -1:] if cache == "mems" else torch.cat([mask, mask[:, -1:]], dim=1)
+        found["attention_mask"] = grown if ids == "input_ids" else mask
     if "bbox" in feed:
         found["bbox"] = feed["bbox"][:, -1:]
-    for kinds in ("token_type_ids", "mm_token_type_ids"):
-        if kinds in feed:
-            found[kinds] = torch.zeros_like(found[ids])
-    places = feed[ids].shape[1]
-    if _required(model, "cache_position") or (name == "cache_params" and "cache_position" in takes):
-        found["cache_position"] = torch.tensor([places])
-    if _required(model, "position_ids"):
-        found["position_ids"] = torch.tensor([[places]])
-    return found
+    return found | {kinds: torch.zeros_like(feed[ids][:, -1:]) for kinds in ("token_type_ids", "mm_token_type_ids") if kinds in feed}
+
+
+def _placed(model: Any, takes: set[str], place: int, cache: str) -> Feed:
+    """Where the token stands, for those that must be told."""
+    found: Feed = {}
+    if _required(model, "cache_position") or (cache == "cache_params" and "cache_position" in takes):
+        found["cache_position"] = torch.tensor([place])
+    return found | ({"position_ids": torch.tensor([[place]])} if _required(model, "position_ids") else {})
 
 
 def streamed(config: Any, feed: Feed, output: Any) -> Feed:
@@ -122,10 +128,6 @@ def streamed(config: Any, feed: Feed, output: Any) -> Feed:
     frames = number(first_of(config, "audio_length_per_tok"), 8)
     kept = {name: getattr(output, name, None) for name in ("encoder_past_key_values", "padding_cache")}
     return {"input_features": feed["input_features"][..., -frames:]} | {name: one for name, one in kept.items() if one is not None}
-
-
-def _decoder_only(takes: set[str]) -> set[str]:
-    return set() if "encoder_outputs" in takes or "decoder_input_ids" in takes else takes
 
 
 def _required(model: Any, name: str) -> bool:

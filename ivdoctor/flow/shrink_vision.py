@@ -83,6 +83,25 @@ def pinned(config: Config, _: str) -> Config:
     return {"image_grid_pinpoints": [[side, 2 * side], [2 * side, side]]} if isinstance(side, int) and side else {}
 
 
+def deepseek_ocr2(config: Config, level: str) -> Config:
+    """The first encoder ends as wide as the second begins."""
+    vision = config["vision_config"]
+    widths = [*vision["sam_config"]["downsample_channels"][:-1], vision["encoder_config"]["hidden_size"]]
+    return {"vision_config": {"sam_config": {"downsample_channels": widths}}} if level != "thin" else {}
+
+
+def llama4(config: Config, level: str) -> Config:
+    """Patches are shuffled four to one on their way to the projector."""
+    width = config["vision_config"]["hidden_size"]
+    tower = {"intermediate_size": 4 * width, "projector_input_dim": 128, "projector_output_dim": 128, "vision_output_dim": 128}
+    return {"vision_config": tower} if level == "tiny" else {}
+
+
+def glm_image(config: Config, _: str) -> Config:
+    """The codes are made of what the tower gives."""
+    return {"vq_config": {"latent_channels": config["vision_config"]["hidden_size"]}}
+
+
 def granite4(config: Config, level: str) -> Config:
     """Layers that are there, and windows that fit into four patches a side."""
     layers = config["text_config"]["num_hidden_layers"]
@@ -100,6 +119,7 @@ def videoprism(config: Config, level: str) -> Config:
 KOSMOS = {"layers": 2, "embed_dim": 128, "ffn_dim": 128, "attention_heads": 4}
 
 OWN: dict[str, Any] = {
+    "deepseek_ocr2": deepseek_ocr2,
     "depth_pro": depth_pro,
     "dots3_note": dots3_note,
     "florence2": florence2,
@@ -134,7 +154,10 @@ OWN: dict[str, Any] = {
     "janus": {"vision_config": {"projection_dim": "width"}},
     "inkling2": {"vision_config": {"text_hidden_size": "width"}},
     "inkling_mm_model": {"vision_config": {"text_hidden_size": "width"}, "audio_config": {"text_hidden_size": "width"}},
-    "molmo2": {"adapter_config": {"vision_feature_layer": [1, 0], "vit_layers": [1, 0]}},
+    "llama4": llama4,
+    "glm_image": glm_image,
+    "phi4_multimodal": {"audio_config": {"audio_token_id": 12}},
+    "molmo2": {"image_patch_id": 13, "adapter_config": {"text_hidden_size": "width", "vision_feature_layer": [1, 0], "vit_layers": [1, 0]}},
     "mllama": {
         "vision_config": {
             "hidden_size": 64,

@@ -3,6 +3,8 @@
 import itertools
 import json
 from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from ivdoctor.flow.feeds import decode_step, feeds, first_feed, said
 from ivdoctor.flow.shrink import shrunk
 
 pytest.importorskip("transformers", minversion="5.0")
-from transformers import CONFIG_MAPPING  # noqa: E402  # where it is there
+from transformers import CONFIG_MAPPING  # where it is there
 
 RUN = {
     "llama": "ran",
@@ -33,6 +35,11 @@ RUN = {
 """Types, and what becomes of one more token."""
 
 
+def called(model: Any, feed: dict[str, Any]) -> Any:
+    """A forward pass."""
+    return model(**feed)
+
+
 def tiny(model_type: str) -> tuple[Any, Any]:
     """The likeliest class with random weights, and its configuration."""
     cls = CONFIG_MAPPING[model_type]
@@ -47,7 +54,7 @@ def test_types_run_with_the_first_feed_and_one_more_token() -> None:
     seen = {}
     for model_type in RUN:
         model, config = tiny(model_type)
-        feed, refused = first_feed(model, config, lambda feed, model=model: model(**feed))
+        feed, refused = first_feed(model, config, partial(called, model))
         assert refused == [], model_type
         more = decode_step(model, config, feed, model(**feed))
         seen[model_type] = "no cache" if more is None else "ran"
@@ -81,10 +88,8 @@ class Vectors(nn.Module):
 
 
 def config_of(**values: Any) -> Any:
-    """A configuration that says no more than this."""
-    from transformers import PretrainedConfig
-
-    return PretrainedConfig(**values)
+    """What a configuration is asked for, and no more."""
+    return SimpleNamespace(**values)
 
 
 def test_no_feed_is_an_error_with_the_reasons() -> None:
@@ -119,7 +124,8 @@ def test_vectors_are_as_wide_as_the_configuration_says() -> None:
 @pytest.mark.parametrize("model_type", ["llama", "whisper", "qwen2_audio", "time_series_transformer", "timesfm"])
 def test_sizes_follow_the_full_configuration(model_type: str) -> None:
     """From the default configuration in full size: ids are of the vocabulary, and the first candidates are a few, small and named as the forward pass names them."""
-    config = CONFIG_MAPPING[model_type](**({"prediction_length": 24} if model_type.startswith("time_") else {}))
+    ahead: dict[str, Any] = {"prediction_length": 24} if model_type.startswith("time_") else {}
+    config = CONFIG_MAPPING[model_type](**ahead)
     cls = classes_of(model_type)[0]
     with torch.device("meta"):
         model = cls(config)

@@ -10,7 +10,7 @@ from ivdoctor.flow.feeds import decode_step, first_feed, said
 from ivdoctor.flow.shrink import shrunk
 
 pytest.importorskip("transformers", minversion="5.0")
-from transformers import CONFIG_MAPPING  # noqa: E402  # where it is there
+from transformers import CONFIG_MAPPING  # where it is there
 
 FED = {
     "wav2vec2": "input_values 1x9600 float32",

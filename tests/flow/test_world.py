@@ -130,6 +130,17 @@ def test_it_stops_what_does_not_end() -> None:
         endless()
 
 
+def test_a_shape_changes_in_place() -> None:
+    """Whoever holds the tensor sees it."""
+    with World():
+        one = shadow(1, 3, 1)
+        other = one
+        one.squeeze_(0)
+        one.unsqueeze_(-1)
+    assert other.shape == (3, 1, 1)
+    assert other.dtype == f
+
+
 def test_a_shadow_outside_its_world_says_so() -> None:
     """It never gives a wrong number in silence."""
     with pytest.raises(RuntimeError, match="outside its world"):
