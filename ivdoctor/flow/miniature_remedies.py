@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..facts import HALVES, Flowed, Half, Trial
+from ..facts.flow import Way
 from ..trials.run import torch_dtype
 from .miniature_cells import Feed, Ran, Small, plain
 from .world import Stopped
@@ -37,8 +38,8 @@ Remedy = Callable[[], Iterator[Trial]]
 
 def _by_cells(small: Small, cells: tuple[Flowed, ...], cell: Flowed) -> Iterator[Remedy]:
     """Those that are other cells, which have been run."""
-    other = "cast" if cell.way == "loaded" else "loaded"
-    leads: dict[str, tuple[str, Half]] = {}
+    other: Way = "cast" if cell.way == "loaded" else "loaded"
+    leads: dict[str, tuple[Way, Half]] = {}
     if cell.input != cell.model and small.floats:
         leads["cast-input"] = cell.way, cell.model
     if cell.model in SIXTEEN:  # with the inputs in the model's dtype, as the line that is advised has it

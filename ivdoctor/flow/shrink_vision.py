@@ -99,7 +99,7 @@ def llama4(config: Config, level: str) -> Config:
 
 def glm_image(config: Config, _: str) -> Config:
     """The codes are made of what the tower gives."""
-    return {"vq_config": {"latent_channels": config["vision_config"]["hidden_size"]}}
+    return {"vq_config": {"latent_channels": config["vision_config"]["hidden_size"], "num_embeddings": 64}}
 
 
 def granite4(config: Config, level: str) -> Config:

@@ -192,7 +192,7 @@ class World(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own 
                     return _Raise(answer.error)
                 if not answer.proven:
                     self.unproven[op.name] = None
-            return _shaped(func, op, args, kwargs, answer, self.contracts)
+            return _shaped(func, op, args, kwargs, answer=answer, contracts=self.contracts)
 
     def _made(self, made: Any, op: Operator, args: Any = ()) -> Any:
         if isinstance(made, _Spec):
@@ -232,8 +232,12 @@ class _Plain:
         torch.set_autocast_enabled("cpu", self.was)
 
 
-def _shaped(func: Any, op: Operator, args: Any, kwargs: Any, answer: Answer, contracts: Contracts) -> Any:
-    """Sizes by the meta kernel; in another dtype where it refuses what the operator took (of _grouped_mm all but bfloat16); by a real run where there is none."""
+def _shaped(func: Any, op: Operator, args: Any, kwargs: Any, *, answer: Answer, contracts: Contracts) -> Any:
+    """
+    Sizes by the meta kernel; in another dtype where it refuses what the operator took, as that of _grouped_mm does all but bfloat16.
+
+    Then read off small stand-ins, or by a run of the real size.
+    """
     first: Exception | None = None
     for control in (None, torch.float32, torch.bfloat16):
         try:

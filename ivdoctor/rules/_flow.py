@@ -81,7 +81,7 @@ class Ways:
         if floats and cell.input != cell.model:
             yield from self._running("cast-input", cell_at(flow, cell.way, cell.model, cell.model, floats=True))
         other = "cast-afterwards" if cell.way == "loaded" else "load-at-once"
-        yield from self._running(other, cell_at(flow, "cast" if cell.way == "loaded" else "loaded", cell.model, cell.input, floats=floats))
+        yield from self._running(other, cell_at(flow, "cast" if cell.way == "loaded" else "loaded", cell.model, cell.model, floats=floats))
         for dtype in HALVES:
             if dtype != cell.model:
                 yield from self._running(f"everything-{dtype}", cell_at(flow, cell.way, dtype, dtype, floats=floats))
