@@ -24,6 +24,7 @@ SAMPLES = {
     "cpu": [],
     "minilm-cpu": ["--dtype", "bf16"],
     "minilm-overflow": ["--dtype", "fp16"],
+    "deberta-config": [],
     "no-torch": [],
     "t4": [],
     "h100": [],

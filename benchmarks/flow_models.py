@@ -72,7 +72,9 @@ def default(key: str) -> dict[str, Any]:
         plain: dict[str, Any] = CONFIG_MAPPING[key]().to_dict()
     except Exception as error:
         raise Unavailable(f"its default configuration cannot be made: {type(error).__name__}: {str(error)[:200]}") from error
-    return _merged(plain, {**REPAIRS, **PICTURED}.get(key, ({}, ""))[0])
+    more = {**REPAIRS, **PICTURED}.get(key, ({}, ""))[0]
+    whole: dict[str, Any] = CONFIG_MAPPING[key].from_dict(_merged(plain, more)).to_dict() if more else plain  # a part that was put in says all of itself
+    return whole
 
 
 def _merged(config: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

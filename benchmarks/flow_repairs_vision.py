@@ -49,10 +49,6 @@ REPAIRS: dict[str, Repair] = {
         {"text_config": {"rope_parameters": {"full_attention": None, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}}},
         "it says no rotation for its kinds of layers",
     ),
-    "cohere_compass_text": (
-        {"rope_parameters": {"full_attention": None, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
-        "it says no rotation for its kinds of layers",
-    ),
     "conditional_detr": ({"backbone_config": RESNET}, TIMM),
     "dab-detr": ({"backbone_config": RESNET}, TIMM),
     "deformable_detr": ({"backbone_config": RESNET}, TIMM),

@@ -89,11 +89,9 @@ class Contracts:
             found = self._at(func, args, kwargs, scale)
             if found is None:
                 continue
-            if found.error is not None or not matrix:
-                return found
-            if best is not None:
-                return best
-            best = found  # a matrix product is asked at one more size
+            if not matrix or scale is _aligned:  # of a matrix product the larger one speaks, unless only the tiny one raises
+                return best if best and best.error and not found.error else found
+            best = found
         return best or Answer(proven=False)
 
     def _at(self, func: Any, args: Any, kwargs: Any, scale: Scale) -> Answer | None:
@@ -119,8 +117,10 @@ class Contracts:
             back = {small: real for real, small in table.items()} | {size: size for size in range(KEPT + 1)}
             try:
                 made = _stand((args, kwargs), table, self.device, None)
-                found = [tuple(one.shape) for one in tensors(func(*made[0], **made[1]))]
-                return [tuple(back[size] for size in one) for one in found]
+                found = list(tensors(func(*made[0], **made[1])))
+                if any(one.layout != torch.strided for one in found):
+                    return None
+                return [tuple(back[size] for size in one.shape) for one in found]
             except Exception:  # noqa: BLE001, S112  # then the next, or nobody knows
                 continue
         return None

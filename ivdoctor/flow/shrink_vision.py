@@ -102,6 +102,13 @@ def glm_image(config: Config, _: str) -> Config:
     return {"vq_config": {"latent_channels": config["vision_config"]["hidden_size"], "num_embeddings": 64}}
 
 
+def phi4(config: Config, level: str) -> Config:
+    """Tokens of its own for sounds, and convolutions as wide as their tower."""
+    width = config["audio_config"]["hidden_size"]
+    tower = {key: width for key in ("nemo_conv_channels", "ext_pw_out_channel", "depthwise_separable_out_channel")} if level == "tiny" else {}
+    return {"audio_config": {"audio_token_id": 12, **tower}}
+
+
 def granite4(config: Config, level: str) -> Config:
     """Layers that are there, and windows that fit into four patches a side."""
     layers = config["text_config"]["num_hidden_layers"]
@@ -156,7 +163,7 @@ OWN: dict[str, Any] = {
     "inkling_mm_model": {"vision_config": {"text_hidden_size": "width"}, "audio_config": {"text_hidden_size": "width"}},
     "llama4": llama4,
     "glm_image": glm_image,
-    "phi4_multimodal": {"audio_config": {"audio_token_id": 12}},
+    "phi4_multimodal": phi4,
     "molmo2": {"image_patch_id": 13, "adapter_config": {"text_hidden_size": "width", "vision_feature_layer": [1, 0], "vit_layers": [1, 0]}},
     "mllama": {
         "vision_config": {
