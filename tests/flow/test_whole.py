@@ -141,6 +141,17 @@ def test_code_of_a_repository_goes_through_the_same_flow(repository: Repository)
     assert cured.status == "ran"
 
 
+def test_what_a_pass_leaves_behind_is_gone_before_the_next(repository: Repository) -> None:
+    """A result in float32 that a module keeps would clash in the cells after it."""
+    body = """
+    if getattr(self, "kept", None) is None:
+        self.kept = self.head.weight * 2
+    hidden = hidden + (hidden @ self.kept.t()) @ self.kept
+    """
+    flow = of(repository(body))
+    assert {one.case for one in flow.cells if one.status == "ran"} == {f"{way}:{one}/{one}" for way in ("loaded", "cast") for one in HALVES}
+
+
 def test_without_the_flag_it_is_not_run(repository: Repository, tmp_path: Path) -> None:
     """Not even imported."""
     folder = repository(init=f"open({str(tmp_path / 'ran')!r}, 'w')")
