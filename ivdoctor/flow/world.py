@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import plausible
@@ -56,6 +57,17 @@ class World(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own 
         """Called as watch(func, args, kwargs, result) after every operator, and with the exception as result where it raised."""
         self.casts: Any = None
         """Called with an input's name and the dtypes it has been through, whenever it is cast."""
+
+    def __enter__(self) -> Any:
+        """Distributions would look into their numbers."""
+        self.validated = Distribution._validate_args  # noqa: SLF001  # there is no way to ask
+        Distribution.set_default_validate_args(False)
+        return super().__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(self, *raised: object) -> None:
+        """As it was."""
+        Distribution.set_default_validate_args(self.validated)
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """One operator."""
