@@ -52,8 +52,9 @@ class Build:
         """Every tensor in its dtype; what a name is not said of stays as the constructor made it, and what a pass left behind is gone."""
         self.now = dict(dtypes)
         for module, before in self.plain:
-            module.__dict__.clear()
-            module.__dict__.update(before)
+            for name in [name for name, value in module.__dict__.items() if isinstance(value, Tensor) and before.get(name) is not value]:
+                module.__dict__.pop(name)
+                module.__dict__ |= {name: before[name]} if name in before else {}
         made: dict[str, Tensor] = {}
         for name, holder, key, tensor in self.slots:
             if not tensor.is_floating_point():

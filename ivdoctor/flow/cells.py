@@ -181,7 +181,17 @@ def cells_of(made: Flowing) -> tuple[Flowed, ...]:
                 if key not in run:
                     run[key] = _cell(made, way, short, given)
                 found.append(replace(run[key], way=way, model=short, input=given))
-    return tuple(found)
+    return tuple(_of_dtypes(found))
+
+
+def _of_dtypes(cells: list[Flowed]) -> Iterator[Flowed]:
+    """What raises in fp32 throughout is none of dtypes: then a cell that raises the same is unknown."""
+    same = {(one.error, one.message) for one in cells if (one.model, one.input, one.status) == ("fp32", "fp32", "raised")}
+    for one in cells:
+        if one.status == "raised" and (one.error, one.message) in same:
+            yield replace(one, status="unknown", message=f"{one.error}: {one.message}")
+        else:
+            yield one
 
 
 def _cell(made: Flowing, way: Way, short: Half, given: Half) -> Flowed:

@@ -54,6 +54,16 @@ def rows(config: Any, _: set[str]) -> Iterator[Feed]:
     yield {"pixel_values": torch.randn(4, config.patch_dim)}
 
 
+def masked(config: Any, takes: set[str]) -> Iterator[Feed]:
+    """Frames, and every other tube of patches hidden."""
+    if "bool_masked_pos" not in takes:
+        return
+    frames, side = config.num_frames, config.image_size
+    video = {"pixel_values": torch.randn(1, frames, config.num_channels, side, side)}
+    count = frames // config.tubelet_size * (side // config.patch_size) ** 2
+    yield from (video, {**video, "bool_masked_pos": (torch.arange(count) % 2).bool()[None]})
+
+
 def filmed(config: Any, _: set[str]) -> Iterator[Feed]:
     """Frames as large as what is laid over them."""
     yield {"pixel_values": torch.randn(1, config.num_frames, 3, config.max_img_size, config.max_img_size)}
@@ -213,6 +223,7 @@ SPECIAL: dict[str, Maker] = {
     "phi4_multimodal": crops,
     "perceiver": learnt,
     "tvp": filmed,
+    "videomae": masked,
     "seggpt": example,
 }
 """Each gives the picture; those that also give ids give everything."""

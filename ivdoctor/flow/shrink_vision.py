@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .shrink_towers import TIED
+
 Config = dict[str, Any]
 
 RESNET = {"model_type": "resnet", "depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 24, 32], "embedding_size": 8}
@@ -83,13 +85,6 @@ def pinned(config: Config, _: str) -> Config:
     return {"image_grid_pinpoints": [[side, 2 * side], [2 * side, side]]} if isinstance(side, int) and side else {}
 
 
-def deepseek_ocr2(config: Config, level: str) -> Config:
-    """The first encoder ends as wide as the second begins."""
-    vision = config["vision_config"]
-    widths = [*vision["sam_config"]["downsample_channels"][:-1], vision["encoder_config"]["hidden_size"]]
-    return {"vision_config": {"sam_config": {"downsample_channels": widths}}} if level != "thin" else {}
-
-
 def llama4(config: Config, level: str) -> Config:
     """Patches are shuffled four to one on their way to the projector."""
     width = config["vision_config"]["hidden_size"]
@@ -105,7 +100,7 @@ def glm_image(config: Config, _: str) -> Config:
 def phi4(config: Config, level: str) -> Config:
     """Tokens of its own for sounds, and convolutions as wide as their tower."""
     width = config["audio_config"]["hidden_size"]
-    tower = {key: width for key in ("nemo_conv_channels", "ext_pw_out_channel", "depthwise_separable_out_channel")} if level == "tiny" else {}
+    tower = dict.fromkeys(("nemo_conv_channels", "ext_pw_out_channel", "depthwise_separable_out_channel"), width) if level == "tiny" else {}
     return {"audio_config": {"audio_token_id": 12, **tower}}
 
 
@@ -119,14 +114,17 @@ def granite4(config: Config, level: str) -> Config:
 def videoprism(config: Config, level: str) -> Config:
     """Few frames, few patches, few layers."""
     layers = {"num_spatial_layers": 2, "num_temporal_layers": 2, "num_auxiliary_layers": 1}
-    tower = layers | {"image_size": 36, "num_frames": 2} if level == "tiny" else layers
-    return {"vision_config": tower} if "vision_config" in config else tower
+    tower: Config = layers | {"image_size": 36, "num_frames": 2} if level == "tiny" else {**layers}
+    if "vision_config" not in config:
+        return tower
+    width = {"hidden_size": config["text_config"]["hidden_size"], "num_attention_heads": 4} if level == "tiny" else {}
+    return {"vision_config": tower | width}
 
 
 KOSMOS = {"layers": 2, "embed_dim": 128, "ffn_dim": 128, "attention_heads": 4}
 
 OWN: dict[str, Any] = {
-    "deepseek_ocr2": deepseek_ocr2,
+    **TIED,
     "depth_pro": depth_pro,
     "dots3_note": dots3_note,
     "florence2": florence2,
