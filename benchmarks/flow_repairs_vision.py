@@ -26,9 +26,21 @@ INTRACLASS = {
     **{f"horizontal_small_to_long_conv_{name}": [[1, size], [1, 1], [0, size // 2]] for name, size in LONG.items()},
     **{f"symmetric_conv_long_{name}": [[size, size], [1, 1], [size // 2, size // 2]] for name, size in LONG.items()},
 }
+QWEN = {"hidden_size": 896, "num_attention_heads": 14, "num_key_value_heads": 2, "num_hidden_layers": 24, "intermediate_size": 4864}
+TILED = {"vision_config": {"image_size": 384, "patch_size": 16}, "image_grid_pinpoints": [[384, 768], [768, 384]]}
+WIDE = {"text_config": {"head_dim": 128}, "vision_config": {"out_hidden_size": 2048}, "audio_config": {"output_dim": 2048}}
 SECTIONS = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12], "partial_rotary_factor": 0.5}
 ROPE = {"text_config": {"rope_parameters": SECTIONS}}
 SECTIONED = "the sections of its rotation are those of half a head, and its rotation is of a whole one"
+
+
+WIDTH = "what its tower gives is not as wide as its language model"
+PATCHES = "its tower has fewer patches a side than are made into one, or a number that cannot be"
+
+
+def wide(width: int, **more: Any) -> Repair:
+    """A tower that ends as wide as the language model."""
+    return {"vision_config": {"out_hidden_size": width}, **more}, WIDTH
 
 
 def codes(count: int, first: int) -> dict[str, int]:
@@ -42,11 +54,39 @@ def visual(count: int, first: int) -> dict[str, int]:
     return {"<image>": first - 2, "<|extra_200|>": first - 1} | {f"<|visual token {code:06d}|>": first + code for code in range(count)}
 
 
+ALIKE: dict[str, Repair] = {
+    "cosmos3_omni": wide(4096),
+    "exaone4_5": wide(4096),
+    "glm5_next": wide(4096),
+    "glm_ocr": wide(1024),
+    "qwen2_vl": ({"vision_config": {"hidden_size": 8192}}, WIDTH),
+    "qwen2_5_vl": wide(8192),
+    "qwen3_5": wide(4096),
+    "qwen3_5_moe": wide(2048),
+    "qwen3_vl": wide(4096),
+    "qwen3_vl_moe": wide(2048),
+    "janus": ({"vision_config": {"projection_dim": 4096}}, WIDTH),
+    "molmo2": ({"adapter_config": {"text_hidden_size": 4096}}, WIDTH),
+    "gemma3": ({"vision_config": {"image_size": 896, "patch_size": 14}}, PATCHES),
+    "t5gemma2": ({"encoder": {"vision_config": {"image_size": 896, "patch_size": 14}}}, PATCHES),
+    "modernvbert": ({"vision_config": {"image_size": 512}}, PATCHES),
+    "ultravbert": ({"vision_config": {"image_size": 512}}, PATCHES),
+    "aya_vision": ({"vision_config": {"num_attention_heads": 16}}, "the width of its tower is no multiple of its heads"),
+    "blip-2": ({"image_token_id": 50265, "image_token_index": 50265}, "it has no token for the places of a picture"),
+    "instructblip": ({"image_token_id": 50265, "image_token_index": 50265}, "it has no token for the places of a picture"),
+    "instructblipvideo": ({"video_token_id": 50265, "video_token_index": 50265}, "it has no token for the places of a video"),
+}
+"""Widths and tokens that one part says and another does not follow."""
+
 REPAIRS: dict[str, Repair] = {
+    **ALIKE,
     "chameleon": ({"vocabulary_map": codes(8192, 12), "image_token_id": 11}, "it has no names for the tokens of a picture"),
     "emu3": ({"vocabulary_map": visual(32768, 12), "image_token_id": 10}, "it has no names for the tokens of a picture"),
     "cohere_compass": (
-        {"text_config": {"rope_parameters": {"full_attention": None, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}}},
+        {
+            "vision_config": {"out_hidden_size": 8192},
+            "text_config": {"rope_parameters": {"full_attention": None, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
+        },
         "it says no rotation for its kinds of layers",
     ),
     "conditional_detr": ({"backbone_config": RESNET}, TIMM),
@@ -70,6 +110,10 @@ REPAIRS: dict[str, Repair] = {
         "four shuffled patches of its tower are not as wide as its projector, nor what the projector gives as wide as is taken",
     ),
     "lw_detr": ({"projector_scale_factors": [1.0], "projector_in_channels": [256], "num_feature_levels": 1}, "it says no scales of its features"),
+    "blip-2": ({"image_token_index": 11, "image_token_id": 11}, "it names no token for its pictures"),
+    "instructblip": ({"image_token_index": 11, "image_token_id": 11}, "it names no token for its pictures"),
+    "instructblipvideo": ({"video_token_index": 11, "video_token_id": 11}, "it names no token for its videos"),
+    "aya_vision": ({"vision_config": {"num_attention_heads": 16}}, "its vision tower's width is no multiple of its heads"),
     "ovis2": ({"hidden_size": 4096}, "its table of visual tokens is not as wide as its language model"),
     "pp_ocrv6_medium_det": (
         {
@@ -89,11 +133,12 @@ REPAIRS: dict[str, Repair] = {
         "it has no token for the start of a picture, which its positions are counted from",
     ),
     "qwen3_omni_moe_thinker": (
-        {"vision_start_token_id": 151652, "vision_end_token_id": 151653, "text_config": {"head_dim": 128}},
+        {"vision_start_token_id": 151652, "vision_end_token_id": 151653, **WIDE},
         "it has no token for the start of a picture, which its positions are counted from, and heads of an odd width",
     ),
     "qwen4_exp": (
         {
+            "vision_config": {"out_hidden_size": 2048},
             "text_config": {
                 "indexer_n_heads": 4,
                 "indexer_kv_heads": 1,
@@ -109,7 +154,10 @@ REPAIRS: dict[str, Repair] = {
         "its head joins six stages, and its backbone gives one",
     ),
     "step3p7": ({"text_config": {"sliding_window": 512}}, "it does not say how wide the window of its sliding layers is"),
-    "t5gemma2_encoder": ({"text_config": {"dropout_rate": 0.0}}, "its text configuration lacks a rate of dropout that its layers read"),
+    "t5gemma2_encoder": (
+        {"text_config": {"dropout_rate": 0.0}, "vision_config": {"image_size": 896, "patch_size": 14}},
+        "its text configuration lacks a rate of dropout that its layers read",
+    ),
     "deepseek_ocr2": (
         {"text_config": {"mlp_layer_types": ["dense", *["sparse"] * 31], "num_experts_per_tok": 6}},
         "it does not say which of its layers have experts",
@@ -131,7 +179,7 @@ REPAIRS: dict[str, Repair] = {
     "glm4v_moe": ({"text_config": {"head_dim": 128, "rope_parameters": SECTIONS}}, f"{SECTIONED}, and its heads are of an odd width"),
     "glmga": (ROPE, SECTIONED),
     "granite4_vision": (
-        {"downsample_rate": "4/8", "deepstack_layer_map": [[-4, 9], [-2, 6]]},
+        {"downsample_rate": "4/8", "deepstack_layer_map": [[-4, 9], [-2, 6]], **TILED},
         "it does not say how its features are made fewer, nor in which layers they go in",
     ),
     "hunyuan_vl": (
