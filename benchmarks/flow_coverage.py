@@ -2,7 +2,8 @@
 The dtype flow over every type of model that transformers has, from its default configuration in full size.
 
 `python -m benchmarks.flow_coverage OUT.jsonl [KEY ...]` writes one JSON object a key: class, inputs, what became of the eighteen cells, what they cost.
-`python -m benchmarks.flow_coverage --page OUT.jsonl > reports/flow-coverage.md` makes the page of it, with every key that does not finish and its reason.
+`python -m benchmarks.flow_coverage --page OUT.jsonl REAL.jsonl > reports/flow-coverage.md` makes the page of it, with every key that does not finish and its reason;
+REAL.jsonl is of `benchmarks.flow_agreement`, and says which of the architectures that break were really run, small, and broke at the same line.
 Each key has a process of its own, bounded in time and memory.
 """
 
@@ -117,33 +118,50 @@ def alone(key: str) -> dict[str, Any]:
     return row
 
 
-def page(rows: list[dict[str, Any]]) -> str:
+def page(rows: list[dict[str, Any]], real: dict[str, dict[str, Any]]) -> str:
     """Markdown."""
     fine = [row for row in rows if row["ok"]]
-    broken = [row for row in fine if any(f":{one}/{one}" in case for one in ("fp16", "bf16") for case in row["raised"])]
     lines = ["# The dtype flow over every model type of transformers", ""]
-    lines += [f"transformers {transformers.__version__}, torch {torch.__version__}; made by `python -m benchmarks.flow_coverage`.", ""]
     lines += [
-        f"{len(fine)} of {len(rows)} keys of `MODEL_MAPPING_NAMES` ({len(fine) / len(rows):.1%}) finish all eighteen cells from their default",
+        f"transformers {transformers.__version__}, torch {torch.__version__}, no other library of models; made by `python -m benchmarks.flow_coverage`.",
         "",
     ]
-    lines[-2] += " configuration in full size."
+    lines += [
+        f"{len(fine)} of {len(rows)} keys of `MODEL_MAPPING_NAMES` ({len(fine) / len(rows):.1%}) finish all eighteen cells, in the full size of their default"
+    ]
+    lines += ["configuration; defaults that are broken in themselves are repaired by `benchmarks/flow_repairs*.py`, each with its reason.", ""]
     lines += ["## Those that do not finish", "", "| key | reason |", "|---|---|"]
     lines += [f"| {row['key']} | {escaped(row['reasons'][0] if row['reasons'] else '?')} |" for row in rows if not row["ok"]]
     lines += ["", "## Those whose inputs do not reach every part", "", "| key | class | not reached |", "|---|---|---|"]
     lines += [f"| {row['key']} | {row['class']} | {', '.join(row['unrun'])} |" for row in fine if row["unrun"]]
+    lines += ["", "## Those that break in float16 or bfloat16, with inputs in the same format", ""]
     lines += [
+        "*loaded*: by `from_pretrained(dtype=)`; *cast*: by `.to()` or `.half()` afterwards. *confirmed*: a small model of the same class, with random",
         "",
-        "## Those that break in float16 or bfloat16 with inputs in the same format",
-        "",
-        "| key | class | cells | where and what |",
-        "|---|---|---|---|",
     ]
-    for row in broken:
+    lines[-1:] = [
+        "weights, was really run on the CPU and raised at the same line.",
+        "",
+        "| key | class | cells | where and what | confirmed |",
+        "|---|---|---|---|---|",
+    ]
+    for row in fine:
         for what in dict.fromkeys(row["raised"].values()):
-            cells = [case for case, one in row["raised"].items() if one == what and case.split(":")[1] in {"fp16/fp16", "bf16/bf16"}]
-            lines += [f"| {row['key']} | {row['class']} | {', '.join(cells)} | {escaped(what)} |"] if cells else []
+            cells = [case for case, one in row["raised"].items() if one == what and case.partition(":")[2] in {"fp16/fp16", "bf16/bf16"}]
+            if cells:
+                lines.append(
+                    f"| {row['key']} | {row['class']} | {', '.join(cells)} | {escaped(what)} | {confirmed(real.get(row['key'], {}), cells, what)} |"
+                )
     return "\n".join(lines) + "\n"
+
+
+def confirmed(real: dict[str, Any], cells: list[str], what: str) -> str:
+    """Whether every one of these cells raised at this line when it was really run."""
+    known = [real.get("real", {}).get(case) for case in cells]
+    if not known or any(one is None or one["status"] == "unknown" for one in known):
+        return "not run"
+    line = what.partition(" ")[0]
+    return "yes" if all(one["status"] == "raised" and one["line"].rpartition("/")[2] == line for one in known) else "no"
 
 
 def escaped(text: str) -> str:
@@ -155,7 +173,8 @@ def main() -> None:
     """One key after the other, or the page."""
     path, *wanted = sys.argv[1:]
     if path == "--page":
-        print(page([json.loads(line) for line in Path(wanted[0]).read_text(encoding="utf-8").splitlines()]), end="")
+        rows, real = ([json.loads(line) for line in Path(one).read_text(encoding="utf-8").splitlines()] for one in wanted)
+        print(page(rows, {row["type"]: row for row in real}), end="")
         return
     with Path(path).open("a", encoding="utf-8") as file:
         for key in wanted or flow_models.keys():

@@ -73,7 +73,9 @@ def default(key: str) -> dict[str, Any]:
     except Exception as error:
         raise Unavailable(f"its default configuration cannot be made: {type(error).__name__}: {str(error)[:200]}") from error
     more = {**REPAIRS, **PICTURED}.get(key, ({}, ""))[0]
-    whole: dict[str, Any] = CONFIG_MAPPING[key].from_dict(_merged(plain, more)).to_dict() if more else plain  # a part that was put in says all of itself
+    whole: dict[str, Any] = (
+        CONFIG_MAPPING[key].from_dict(_merged(plain, more)).to_dict() if more else plain
+    )  # a part that was put in says all of itself
     return whole
 
 

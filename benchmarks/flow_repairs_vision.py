@@ -26,7 +26,7 @@ INTRACLASS = {
     **{f"horizontal_small_to_long_conv_{name}": [[1, size], [1, 1], [0, size // 2]] for name, size in LONG.items()},
     **{f"symmetric_conv_long_{name}": [[size, size], [1, 1], [size // 2, size // 2]] for name, size in LONG.items()},
 }
-QWEN = {"hidden_size": 896, "num_attention_heads": 14, "num_key_value_heads": 2, "num_hidden_layers": 24, "intermediate_size": 4864}
+QWEN = {"hidden_size": 896, "num_attention_heads": 14, "num_key_value_heads": 2, "intermediate_size": 4864}
 TILED = {"vision_config": {"image_size": 384, "patch_size": 16}, "image_grid_pinpoints": [[384, 768], [768, 384]]}
 WIDE = {"text_config": {"head_dim": 128}, "vision_config": {"out_hidden_size": 2048}, "audio_config": {"output_dim": 2048}}
 SECTIONS = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12], "partial_rotary_factor": 0.5}
@@ -71,8 +71,25 @@ ALIKE: dict[str, Repair] = {
     "t5gemma2": ({"encoder": {"vision_config": {"image_size": 896, "patch_size": 14}}}, PATCHES),
     "modernvbert": ({"vision_config": {"image_size": 512}}, PATCHES),
     "ultravbert": ({"vision_config": {"image_size": 512}}, PATCHES),
-    "aya_vision": ({"vision_config": {"num_attention_heads": 16}}, "the width of its tower is no multiple of its heads"),
+    "aya_vision": (
+        {"vision_config": {"num_attention_heads": 16, "image_size": 364}},
+        "the width of its tower is no multiple of its heads, nor its side of two patches",
+    ),
     "blip-2": ({"image_token_id": 50265, "image_token_index": 50265}, "it has no token for the places of a picture"),
+    "minicpm_ocr": ({"image_token_id": 101, "video_token_id": 102}, "it has no token for the places of a picture"),
+    "minicpmv4_6": ({"image_token_id": 101, "video_token_id": 102}, "it has no token for the places of a picture"),
+    "minicpmv4_7": (
+        {
+            "image_token_id": 101,
+            "video_token_id": 102,
+            "image_start_id": 103,
+            "image_end_id": 104,
+            "slice_start_id": 105,
+            "slice_end_id": 106,
+            "newline_id": 107,
+        },
+        "it has no token for the places of a picture, nor those around it",
+    ),
     "instructblip": ({"image_token_id": 50265, "image_token_index": 50265}, "it has no token for the places of a picture"),
     "instructblipvideo": ({"video_token_id": 50265, "video_token_index": 50265}, "it has no token for the places of a video"),
 }
@@ -113,7 +130,6 @@ REPAIRS: dict[str, Repair] = {
     "blip-2": ({"image_token_index": 11, "image_token_id": 11}, "it names no token for its pictures"),
     "instructblip": ({"image_token_index": 11, "image_token_id": 11}, "it names no token for its pictures"),
     "instructblipvideo": ({"video_token_index": 11, "video_token_id": 11}, "it names no token for its videos"),
-    "aya_vision": ({"vision_config": {"num_attention_heads": 16}}, "its vision tower's width is no multiple of its heads"),
     "ovis2": ({"hidden_size": 4096}, "its table of visual tokens is not as wide as its language model"),
     "pp_ocrv6_medium_det": (
         {
@@ -154,13 +170,17 @@ REPAIRS: dict[str, Repair] = {
         "its head joins six stages, and its backbone gives one",
     ),
     "step3p7": ({"text_config": {"sliding_window": 512}}, "it does not say how wide the window of its sliding layers is"),
+    "sapiens2": (
+        {"head_config": {"upsample_out_channels": [768, 768], "conv_out_channels": [768, 768], "use_pixel_shuffle": False}},
+        "it says nothing of the heads for its tasks",
+    ),
     "t5gemma2_encoder": (
         {"text_config": {"dropout_rate": 0.0}, "vision_config": {"image_size": 896, "patch_size": 14}},
         "its text configuration lacks a rate of dropout that its layers read",
     ),
     "deepseek_ocr2": (
-        {"text_config": {"mlp_layer_types": ["dense", *["sparse"] * 31], "num_experts_per_tok": 6}},
-        "it does not say which of its layers have experts",
+        {"text_config": {"mlp_layer_types": ["dense", *["sparse"] * 31], "num_experts_per_tok": 6}, "vision_config": {"encoder_config": QWEN}},
+        "it does not say which of its layers have experts, and its encoders are not equally wide",
     ),
     "gemma4": (
         {"vision_config": {"model_type": "gemma4_vision"}, "audio_config": {"model_type": "gemma4_audio"}},

@@ -28,7 +28,9 @@ def test_trials_are_made_in_trials_alone() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Trial"
     }
 
-    assert {"flow/miniature_remedies.py", "trials/misuse.py", "trials/proof.py", "trials/reproduction.py"} == {one for one in makers if not one.startswith("testing")}
+    assert {"flow/miniature_remedies.py", "trials/misuse.py", "trials/proof.py", "trials/reproduction.py"} == {
+        one for one in makers if not one.startswith("testing")
+    }
 
 
 TEMPLATES = [

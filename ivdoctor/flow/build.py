@@ -35,7 +35,7 @@ class Build:
             first.setdefault(id(tensor), name)
         self.tied = {name: first[id(tensor)] for name, _, _, tensor in self.slots}
         """Every name to the first of the same tensor."""
-        self.plain = [(module, dict(module.__dict__)) for module in self.model.modules()]
+        self.plain = [(module, dict(module.__dict__), _containers(module)) for module in self.model.modules()]
         """What its modules hold besides: some keep a result there and give it again."""
         self.now: dict[str, torch.dtype] = {}
 
@@ -51,10 +51,8 @@ class Build:
     def becomes(self, dtypes: Mapping[str, torch.dtype]) -> None:
         """Every tensor in its dtype; what a name is not said of stays as the constructor made it, and what a pass left behind is gone."""
         self.now = dict(dtypes)
-        for module, before in self.plain:
-            for name in [name for name, value in module.__dict__.items() if isinstance(value, Tensor) and before.get(name) is not value]:
-                module.__dict__.pop(name)
-                module.__dict__ |= {name: before[name]} if name in before else {}
+        for module, before, containers in self.plain:
+            _restored(module, before, containers)
         made: dict[str, Tensor] = {}
         for name, holder, key, tensor in self.slots:
             if not tensor.is_floating_point():
@@ -68,6 +66,24 @@ class Build:
     def again(self) -> None:
         """As it was before the last pass."""
         self.becomes(self.now)
+
+
+def _containers(module: nn.Module) -> dict[str, Any]:
+    """Copies of its own dictionaries and lists, none of torch's."""
+    return {name: value.copy() for name, value in module.__dict__.items() if type(value) in {dict, list} and not name.startswith("_")}
+
+
+def _restored(module: nn.Module, before: dict[str, Any], containers: dict[str, Any]) -> None:
+    """Without the tensors that were put there since."""
+    for name in [name for name, value in module.__dict__.items() if isinstance(value, Tensor) and before.get(name) is not value]:
+        module.__dict__.pop(name)
+        module.__dict__ |= {name: before[name]} if name in before else {}
+    for name, was in containers.items():
+        if isinstance(was, dict):
+            before[name].clear()
+            before[name].update(was)
+        else:
+            before[name][:] = was
 
 
 def _slots(model: nn.Module) -> Iterator[tuple[str, dict[str, Any], str, Tensor]]:

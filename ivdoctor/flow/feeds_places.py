@@ -55,8 +55,10 @@ def counted(model: Any, kind: str, floats: Feed) -> int | None:
     getter = getattr(owner, GETTERS[kind])
     names = inspect.signature(getter).parameters
     with contextlib.suppress(Exception), torch.no_grad():  # the wrong shape: the next one
-        every = any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in names.values())  # it hands on what it is given
-        found = getter(**{key: value for key, value in floats.items() if every or key in names})
+        try:
+            found = getter(**{key: value for key, value in floats.items() if key in names})
+        except TypeError:  # it hands on what it is given, and wants more than it names
+            found = getter(**floats)
         deep = getattr(found, "deepstack_features", None)
         options = (getattr(found, "pooler_output", None), getattr(found, "last_hidden_state", None), deep[0] if deep else None, found)
         pooled = next(one for one in options if one is not None)

@@ -144,6 +144,13 @@ def sam3_video(config: Config, level: str) -> Config:
     return {"detector_config": sam3(config["detector_config"], level), "tracker_config": sam3_tracker(config["tracker_config"], level)}
 
 
+def grouped(config: Config, level: str) -> Config:
+    """Every layer with as many heads of keys as it has."""
+    heads = config["num_attention_heads"]
+    found = {"num_key_value_heads_per_layer": [heads] * config["num_hidden_layers"], "num_key_value_attention_heads": heads}
+    return found if level == "tiny" else {}
+
+
 def perceiving(_: Config, level: str) -> Config:
     """Few latents that attend few times."""
     return {"num_latents": 32, "num_self_attends_per_block": 2} if level == "tiny" else {}
@@ -183,5 +190,6 @@ TIED: dict[str, Any] = {
     "sam3_vision_model": sam3_vision,
     "sam3_video": sam3_video,
     "perceiver": perceiving,
+    "sapiens2": grouped,
 }
 """By model_type: a function of (the config made small, the level) that gives what is merged into it."""

@@ -22,13 +22,12 @@ SEEN = {
     "resnet": ("pixel_values",),
     "mask2former": ("pixel_values",),
     "sam": ("pixel_values", "input_points", "input_labels"),
-    "videomae": ("pixel_values",),
+    "videomae": ("pixel_values", "bool_masked_pos"),
     "vjepa2": ("pixel_values_videos",),
     "mgp-str": ("pixel_values",),
     "siglip2_vision_model": ("pixel_values", "spatial_shapes", "pixel_attention_mask"),
     "qwen2_5_vl_vision": ("hidden_states", "grid_thw"),
     "kimi_k25_vision": ("pixel_values", "grid_thw"),
-    "perceiver": ("pixel_values",),
 }
 """Types, and the arguments that they are fed."""
 

@@ -146,9 +146,11 @@ def test_what_a_pass_leaves_behind_is_gone_before_the_next(repository: Repositor
     body = """
     if getattr(self, "kept", None) is None:
         self.kept = self.head.weight * 2
-    hidden = hidden + (hidden @ self.kept.t()) @ self.kept
+    if not self.cache:
+        self.cache["bias"] = self.head.weight * 2
+    hidden = hidden + (hidden @ self.kept.t()) @ self.kept + (hidden @ self.cache["bias"].t()) @ self.cache["bias"]
     """
-    flow = of(repository(body))
+    flow = of(repository(body, init="self.cache = {}"))
     assert {one.case for one in flow.cells if one.status == "ran"} == {f"{way}:{one}/{one}" for way in ("loaded", "cast") for one in HALVES}
 
 
