@@ -25,6 +25,7 @@ import transformers  # noqa: E402
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING  # noqa: E402
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES  # noqa: E402
 
+from benchmarks import flow_models  # noqa: E402
 from ivdoctor.facts import Flowed  # noqa: E402
 from ivdoctor.flow.classes import classes_of  # noqa: E402
 from ivdoctor.flow.feeds import said  # noqa: E402
@@ -62,7 +63,7 @@ def measured(model_type: str, known: dict[str, Any]) -> dict[str, Any]:
     began = time.monotonic()
     maker = CONFIG_MAPPING[model_type]
     try:
-        small = smallest(maker(), classes_of(model_type), began + PATIENCE / 3)
+        small = smallest(maker.from_dict(flow_models.default(model_type)), classes_of(model_type), began + PATIENCE / 3)
     except Exception as error:  # noqa: BLE001  # it is told
         return {"type": model_type, "failed": f"{type(error).__name__}: {error}"[:400]}
     row: dict[str, Any] = {"type": model_type, "class": small.cls.__name__, "inputs": said(small.feed), "steps": small.steps, "floats": small.floats}

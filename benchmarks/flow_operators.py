@@ -80,7 +80,7 @@ def names(shadows: bool) -> dict[str, Any]:
 def outcome(expression: str, shadows: bool) -> tuple[str, str]:
     """`ok` and the result's dtypes, `raised` and the message, `unknown` and why."""
     torch.manual_seed(0)
-    world = World()
+    world, default = World(), torch.get_default_dtype()
     try:
         if not shadows:
             return "ok", kinds(eval(expression, names(False)))  # noqa: S307  # our own list
@@ -90,6 +90,8 @@ def outcome(expression: str, shadows: bool) -> tuple[str, str]:
         return "unknown", str(error)
     except Exception as error:  # noqa: BLE001  # whatever it raises is the result
         return "raised", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    finally:
+        torch.set_default_dtype(default)  # some expressions change it
 
 
 def kinds(result: Any) -> str:

@@ -1,6 +1,5 @@
 """The 3x3 of model and input dtype in both ways of loading, on shadows."""
 
-import contextlib
 import os
 import traceback
 from collections.abc import Iterator, Mapping
@@ -8,19 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..facts import HALVES, TORCH_NAME, Flowed, Half, Held, InputCast, Pair, Site
 from ..facts.flow import Way
 from ..text import say
 from ..trials.failure import first_line, operator_of, pathless
-from ..trials.hooks import unrun
 from .build import Build
-from .feeds import Feed, decode_step, first_feed, said
+from .feeds import Feed, decode_step, said
 from .loading import held, loaded_empty, tensors_of
+from .reach import NoFeed, reaching
 from .shadow import Shadow, like
 from .trace import Trace, kind
-from .where import here, located, names_of
+from .where import here, located
 from .world import Stopped, World
 
 FORMATS: dict[Half, torch.dtype] = {short: getattr(torch, TORCH_NAME[short]) for short in HALVES}
@@ -28,14 +27,6 @@ WAYS: tuple[Way, ...] = ("loaded", "cast")
 Operands = tuple[tuple[str, Site | None], ...]
 MESSAGE = 300
 """Characters of a message that are kept."""
-
-
-LATER = 6
-"""Further inputs that are tried where the first that were taken do not reach every part."""
-
-
-class NoFeed(LookupError):
-    """No inputs were found that the model takes even in fp32; the arguments are what it said to each."""
 
 
 @dataclass(slots=True)
@@ -78,61 +69,12 @@ def flowing(cls: Any, config: Any, world: World, feed: Feed | None = None) -> Fl
     """
     build = Build(cls, config, world)
     build.becomes(build.cast(torch.float32))
-    feed, unrun = _chosen(build, world, feed)
+    with torch.no_grad(), world:
+        feed, unrun = reaching(build.model, build.model.config, lambda one: build.model(**fed(one, torch.float32)), feed)
     made = Flowing(build=build, world=world, config=build.model.config, feed=feed, decodes=True, dtypes={}, unrun=unrun)
     made.decodes = _decodes(made)
     _loaded(made, cls, config)
     return made
-
-
-def _chosen(build: Build, world: World, feed: Feed | None) -> tuple[Feed, tuple[str, ...]]:
-    """The first inputs that reach every part; where none do, the first that are taken, and what they do not reach."""
-    taken: list[tuple[Feed, tuple[str, ...]]] = []
-    later = 0
-
-    def attempt(one: Feed) -> None:
-        nonlocal later
-        later += bool(taken)
-        if later > LATER:
-            raise Stopped("no better inputs")
-        with reached(build.model) as calls:
-            build.model(**fed(one, torch.float32))
-        missed = unrun(build.model, calls)
-        taken.append((one, missed))
-        if missed:
-            raise LookupError(", ".join(missed))
-
-    with torch.no_grad(), world:
-        if feed is not None:
-            with contextlib.suppress(LookupError):
-                attempt(feed)
-            return taken[0]
-        try:
-            first_feed(build.model, build.model.config, attempt)
-        except LookupError as error:
-            if not taken:
-                raise NoFeed(*error.args) from error
-        except Stopped:
-            if not taken or later <= LATER:
-                raise
-    return min(taken, key=lambda one: len(one[1]))
-
-
-@contextlib.contextmanager
-def reached(model: nn.Module) -> Iterator[dict[str, int]]:
-    """The modules that are called meanwhile, by name."""
-    names, calls = names_of(model), dict[str, int]()
-
-    def hook(module: nn.Module, _: Any) -> None:
-        name = names.get(id(module))
-        if name is not None:
-            calls[name] = calls.get(name, 0) + 1
-
-    handle = nn.modules.module.register_module_forward_pre_hook(hook)
-    try:
-        yield calls
-    finally:
-        handle.remove()
 
 
 def _loaded(made: Flowing, cls: Any, config: Any) -> None:

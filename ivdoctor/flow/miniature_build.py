@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ..probe import Absent
 from ..text import say
-from .feeds import Feed, first_feed
+from .feeds import Feed
 from .miniature_cells import Small, run, stepping, told
+from .reach import reaching
 from .shrink import LEVELS, shrunk
 
 LARGEST = 300_000_000
@@ -75,10 +76,11 @@ def small_of(cls: Any, config: Any) -> Small:
 
     began = time.monotonic()
     try:
-        small.feed, _ = first_feed(model, config, attempt)
+        small.feed, _ = reaching(model, config, attempt)
     except LookupError as error:
         reason = str(error.args[0]) if error.args else say("none is known")
         raise Absent(say("it takes none of the inputs that are known: {reason}", reason=reason)) from error
+    attempt(small.feed)
     small.feed = _shorter(small.feed, attempt)
     if time.monotonic() - began > SLOWEST and _pass(small) > SLOWEST:
         raise Absent(say("a pass takes longer than {seconds:.0f} seconds", seconds=SLOWEST))

@@ -13,9 +13,10 @@ from ..modelfiles.parts import dtype_of, parts_of, quantization_of
 from ..probe import Absent
 from ..text import say
 from ..trials.load import OFFLINE, told_of
-from .cells import Flowing, NoFeed, cells_of, flowing, inventory, unfit
+from .cells import Flowing, cells_of, flowing, inventory, unfit
 from .classes import classes_of
 from .guard import confined, opened, within
+from .reach import NoFeed
 from .remote import Misfit, apart, is_remote, repository
 from .world import Stopped, World
 
