@@ -14,6 +14,7 @@ from ..facts.flow import Way
 from ..text import say
 from ..trials.failure import first_line, operator_of, pathless
 from .build import Build
+from .contract import tensors
 from .feeds import Feed, decode_step, said
 from .loading import held, loaded_empty, tensors_of
 from .reach import NoFeed, reaching
@@ -50,7 +51,7 @@ class Flowing:
     @property
     def floats(self) -> tuple[str, ...]:
         """The arguments that float."""
-        return tuple(name for name, one in self.feed.items() if isinstance(one, Tensor) and one.is_floating_point())
+        return tuple(name for name, one in self.feed.items() if any(part.is_floating_point() for part in tensors(one)))
 
     @property
     def said(self) -> str:
@@ -196,7 +197,7 @@ def attempt(made: Flowing, given: Half, trace: Trace | None = None) -> _Result:
                 more = decode_step(model, made.config, feed, output)
                 result.step = "decode"
                 if more is not None:
-                    model(**fed(more, FORMATS[given]))
+                    model(**more)
     except Stopped as stopped:
         result.stopped = str(stopped)
     except Exception as error:  # noqa: BLE001  # whatever it raises is the result
@@ -238,22 +239,20 @@ class Casts:
 
 
 def fed(feed: Mapping[str, Any], dtype: torch.dtype) -> Feed:
-    """What floats as shadows in this dtype; the rest as it is, and fresh where a model may write into it."""
-    return dict(_each(feed, dtype))
+    """What floats as shadows in this dtype, in lists too; the rest as it is, and fresh where a model may write into it."""
+    return {name: _shadowed(name, value, dtype) for name, value in feed.items()}
 
 
-def _each(feed: Mapping[str, Any], dtype: torch.dtype) -> Iterator[tuple[str, Any]]:
-    name = str(dtype).removeprefix("torch.")
-    for key, value in feed.items():
-        if isinstance(value, Tensor) and value.is_floating_point():
-            made = like(value, dtype)
-            made.fed = (key, (name,))
-            made.made = Site(module=key, dtype=name)
-            yield key, made
-        elif isinstance(value, Tensor) and not isinstance(value, Shadow):
-            yield key, value.clone()
-        else:
-            yield key, value
+def _shadowed(name: str, value: Any, dtype: torch.dtype) -> Any:
+    if isinstance(value, Tensor) and value.is_floating_point():
+        made, word = like(value, dtype), str(dtype).removeprefix("torch.")
+        made.fed, made.made = (name, (word,)), Site(module=name, dtype=word)
+        return made
+    if isinstance(value, Tensor):
+        return value if isinstance(value, Shadow) else value.clone()
+    if type(value) in {list, tuple}:
+        return type(value)(_shadowed(name, one, dtype) for one in value)
+    return {key: _shadowed(name, one, dtype) for key, one in value.items()} if type(value) is dict else value
 
 
 def unfit(error: BaseException) -> str:
