@@ -29,6 +29,8 @@ class Build:
         """
         with torch.no_grad(), world, _counted(), _uninitialised():
             self.model: nn.Module = cls(copy.deepcopy(config)).eval()
+            if callable(tie := getattr(self.model, "tie_weights", None)):  # left out where nothing is initialised
+                tie()
         self.slots = list(_slots(self.model))
         first: dict[int, str] = {}
         for name, _, _, tensor in self.slots:
