@@ -14,6 +14,9 @@ from ivdoctor.facts import HALVES, Asked, Flow  # torch may not be there
 from ivdoctor.flow import flow_of, whole
 from ivdoctor.probe import Absent
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""The alarm may ring inside a callback of the garbage collector, which swallows it; it rings again a second later."""
+
 VIT = {
     "model_type": "vit",
     "architectures": ["ViTModel"],
